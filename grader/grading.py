@@ -1,0 +1,338 @@
+"""Grading: an exercise and a submission become a report.
+
+Rule 1: a plan is made first; a planned test without a result is our own fault, never the learner's.
+Rule 2: same submission, seed and profile: the same report, but for durations, resources and captured output.
+Rule 3: every worker is ended, and every file of a run is gone, whatever happens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import hypothesis.configuration
+import pytest
+from hypothesis.internal.conjecture import providers
+
+from grader import __version__, transcript
+from grader.course import Course, Exercise
+from grader.judge import ending, overlay, sandboxes
+from grader.judge.client import Worker
+from grader.report import (
+    Durations,
+    Finding,
+    Outcome,
+    Planned,
+    Report,
+    RequirementResult,
+    SuiteDigest,
+    TestResult,
+    Value,
+)
+from grader.submission import Submission
+from grader.suite import Submission as Subject
+from grader.suite.plugin import PROFILES, BrokenSuite, Plan, SuitePlugin
+from grader.suite.recorder import Verdict
+from grader.transcript import Error
+from grader.worker import wire
+
+IMPORT_TRIES = 2
+"""How often a file whose import hangs or dies is tried."""
+BLOCKED = Verdict("blocked", Finding(message="this could not be judged, since your file could not be imported"))
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to judge: profile, sandbox, seed (the round's, or the caller's), the course's secret, further imports.
+
+    Without `shrink` the first counterexample stands as it was found; `stop_first` ends at the first test that fails;
+    `debug` gives the worker the terminal. `slot` numbers the workers that run at the same time.
+    """
+
+    profile: str = "local"
+    sandbox: str = "process"
+    seed: str = "0"
+    secret: bytes = b""
+    imports: tuple[str, ...] = ()
+    shrink: bool = True
+    stop_first: bool = False
+    debug: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """One test is done: its title, its requirement, its outcome, how many are done and planned."""
+
+    test: str
+    requirement: str
+    outcome: Outcome
+    done: int
+    planned: int
+
+
+def judge(
+    course: Course,
+    exercise: Exercise,
+    submission: Submission,
+    options: Options = Options(),  # noqa: B008 - frozen
+    on_test: Callable[[Step], None] | None = None,
+) -> Report:
+    """Judge one exercise of one submission.
+
+    Raises BrokenSuite if the course's own files are wrong, SandboxUnavailable, NotInstalled.
+    """
+    return _Run(course, exercise, submission, options, on_test).report()
+
+
+def replay(course: Course, report: Report, submission: Submission, options: Options) -> Report:
+    """Judge the counterexamples of a report again, and nothing else: a report of its failed requirements.
+
+    A counterexample whose values are stored is played as it is; any other is found again by the report's seed.
+    """
+    exercise = course.exercise(report.exercise)
+    stored = {
+        test.id: _stored(entry.counterexample)
+        for entry in report.requirements
+        for test in entry.tests
+        if entry.outcome != "passed" and test.outcome not in ("passed", "blocked")
+    }
+    return _Run(course, exercise, submission, options, None, replay=stored).report()
+
+
+class _Run:
+    """One run of one suite on one submission."""
+
+    def __init__(
+        self,
+        course: Course,
+        exercise: Exercise,
+        submission: Submission,
+        options: Options,
+        on_test: Callable[[Step], None] | None,
+        replay: dict[str, dict[str, Any]] | None = None,
+    ) -> None:
+        self._course = course
+        self._exercise = exercise
+        self._submission = submission
+        self._options = options
+        self._on_test = on_test
+        self._replay = replay
+        self._imports = tuple(sorted({*exercise.imports, *options.imports}))
+
+    def report(self) -> Report:
+        """Judge."""
+        started = time.perf_counter()
+        own = self._submission.files(self._exercise)
+        with sandboxes.Slot() as slot, tempfile.TemporaryDirectory(prefix="grader-") as scratch:
+            tree = Path(scratch)
+            tree.chmod(0o755)
+            overlay.compose(self._course, self._exercise, own, tree, self._imports)
+            subject = Subject(partial(self._start, tree, slot), self._exercise.name)
+            try:
+                first = self._import_failure(subject, own)
+                plugin = self._run(subject, blocked=first is not None)
+            finally:
+                subject.close()
+        if first is not None:
+            plugin.verdicts.update(_blocked(plugin.planned, first))
+        return self._assemble(plugin, subject, time.perf_counter() - started)
+
+    def _start(self, tree: Path, slot: sandboxes.Slot) -> Worker:
+        return Worker.start(
+            self._options.sandbox, tree, slot=slot, imports=self._imports, debug=self._options.debug
+        )
+
+    def _import_failure(self, subject: Subject, own: dict[str, bytes]) -> Verdict | None:
+        """What the first requirement is told when the submission cannot be imported."""
+        missing = _missing(self._exercise, own)
+        if missing:
+            return Verdict("failed", Finding(message=missing))
+        for attempt in range(1, IMPORT_TRIES + 1):
+            try:
+                subject.open()
+            except ending.ImportFailed as failed:
+                return Verdict("failed", _import_finding(self._exercise, failed.error))
+            except (ending.Ending, ending.FinalEnding) as bad:
+                if attempt == IMPORT_TRIES:
+                    message = f"your file could not be imported: {transcript.plain(str(bad))}"
+                    return Verdict(bad.outcome, Finding(message=message))
+            else:
+                return None
+        return None
+
+    def _run(self, subject: Subject, *, blocked: bool) -> SuitePlugin:
+        options = self._options
+        plan = Plan(
+            self._exercise, PROFILES[options.profile], options.seed, options.secret, options.shrink,
+            options.stop_first, blocked, self._replay,
+        )  # fmt: skip
+        done = 0
+        plugin = SuitePlugin(plan, subject)
+
+        def step(title: str, requirement: str, outcome: Outcome) -> None:
+            nonlocal done
+            done += 1
+            if self._on_test is not None:
+                planned = sum(len(entry.tests) for entry in plugin.planned)
+                self._on_test(Step(title, requirement, outcome, done, planned))
+
+        plugin._on_test = step
+        _run_pytest(self._course.suite(self._exercise), plugin)
+        if plugin.broken:
+            raise BrokenSuite(f"{self._exercise.id}: the suite is broken: {plugin.broken[0]}")
+        return plugin
+
+    def _assemble(self, plugin: SuitePlugin, subject: Subject, seconds: float) -> Report:
+        entries = tuple(self._requirement(planned, plugin) for planned in plugin.planned if self._wanted(planned))
+        return Report(
+            exercise=self._exercise.id,
+            title=self._exercise.title,
+            points=sum(entry.points for entry in entries),
+            max_points=sum(entry.max_points for entry in entries),
+            submission=self._submission.digest(self._exercise),
+            suite=suite_digest(self._course, self._exercise),
+            seed=self._options.seed,
+            keyed=bool(self._options.secret),
+            profile=self._options.profile,
+            sandbox=self._options.sandbox,
+            plan=plugin.planned,
+            requirements=entries,
+            imports_allowed=self._options.imports,
+            durations=Durations(round(seconds, 4), {name: round(took, 4) for name, took in plugin.seconds.items()}),
+            resources=subject.resources(),
+            output=subject.output(),
+        )
+
+    def _wanted(self, planned: Planned) -> bool:
+        return self._replay is None or bool(planned.tests)
+
+    def _requirement(self, planned: Planned, plugin: SuitePlugin) -> RequirementResult:
+        demanded = self._exercise.requirement(planned.requirement)
+        unjudged = Verdict("blocked", BLOCKED.finding) if self._options.stop_first else NO_RESULT
+        verdicts = {test: plugin.verdicts.get(test, unjudged) for test in planned.tests}
+        decisive = _decisive(list(verdicts.values()))
+        finding = decisive.finding or Finding(message="")
+        return RequirementResult(
+            id=demanded.id,
+            sentence=demanded.sentence,
+            source=demanded.source,
+            outcome=decisive.outcome,
+            points=demanded.points if decisive.outcome == "passed" else 0,
+            max_points=demanded.points,
+            tests=tuple(TestResult(test, plugin.titles[test], verdict.outcome) for test, verdict in verdicts.items()),
+            message=finding.message,
+            counterexample=finding.counterexample,
+            transcript=finding.transcript,
+            expected=finding.expected,
+            received=finding.received,
+            traceback=finding.traceback,
+            read=demanded.read,
+            asgi=demanded.asgi,
+            hint="" if decisive.outcome == "passed" else f"grader hint {self._exercise.name}",
+        )
+
+
+NO_RESULT = Verdict("judge_error", Finding(message="the judge has no result for this test"))
+NO_TEST = Verdict("judge_error", Finding(message="the suite has no test for this requirement"))
+
+
+def _decisive(verdicts: Sequence[Verdict]) -> Verdict:
+    """`judge_error` goes before all; else the first test that did not pass."""
+    if not verdicts:
+        return NO_TEST
+    ours = [verdict for verdict in verdicts if verdict.outcome == "judge_error"]
+    lost = [verdict for verdict in verdicts if verdict.outcome != "passed"]
+    return next(iter((*ours, *lost, *verdicts)))
+
+
+def _blocked(planned: Sequence[Planned], first: Verdict) -> dict[str, Verdict]:
+    tests = [test for entry in planned for test in entry.tests]
+    opening = set(planned[0].tests) if planned else set()
+    return {test: first if test in opening else BLOCKED for test in tests}
+
+
+def _missing(exercise: Exercise, own: dict[str, bytes]) -> str:
+    """Words for a submission that lacks the file, or whose file is empty or no text."""
+    where = f"exercises/{exercise.id}" + ("/" if exercise.package else ".py")
+    if not own:
+        return f"{where} is missing. Restore it with `grader reset {exercise.name}`."
+    for path, content in own.items():
+        if not exercise.package and not content.strip():
+            return f"{where} is empty. Restore the stub with `grader reset {exercise.name}`."
+        try:
+            content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            if b"coding" not in content[:200]:
+                return f"{path}: byte {error.start} is no UTF-8. Save the file in the encoding UTF-8."
+    return ""
+
+
+def _import_finding(exercise: Exercise, error: Error) -> Finding:
+    words = {
+        "SyntaxError": "Python cannot read your file",
+        "IndentationError": "Python cannot read your file",
+        "TabError": "Python cannot read your file",
+    }.get(error.name, "your file could not be imported")
+    return Finding(message=f"{words}: {transcript.plain(str(error))}", traceback=error.traceback)
+
+
+def _stored(values: Sequence[Value]) -> dict[str, Any]:
+    """The inputs of a counterexample, or nothing if one of them is not stored."""
+    try:
+        return {entry.name: wire.from_json(entry.value) for entry in values}
+    except wire.WireError:
+        return {}
+
+
+def suite_digest(course: Course, exercise: Exercise) -> SuiteDigest:
+    """What a result depends on besides the submission."""
+    whole = hashlib.sha256()
+    files = [course.sheet(exercise), *sorted(course.suite(exercise).rglob("*.py"))]
+    for path in files:
+        whole.update(path.name.encode() + b"\0" + path.read_bytes())
+    return SuiteDigest(
+        files=whole.hexdigest(),
+        grader=__version__,
+        hypothesis=hypothesis.__version__,
+        python=platform.python_version(),
+    )
+
+
+def _run_pytest(suite: Path, plugin: SuitePlugin) -> None:
+    """Run a suite in this process, with no other plugin than those that a suite needs, and leave no trace."""
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    _steady_hypothesis()
+    arguments = [
+        str(suite), "-c", str(Path(__file__).parent / "suite" / "pytest.ini"), f"--rootdir={suite}",
+        "--import-mode=importlib", "--noconftest", "-s", "-p", "no:cacheprovider", "-p", "no:terminal",
+        "-p", "no:logging", "-p", "no:faulthandler", "-p", "no:warnings", "-p", "pytest_asyncio.plugin",
+    ]  # fmt: skip
+    try:
+        code = pytest.main(arguments, plugins=[plugin])
+    finally:
+        _forget_modules(suite)
+    if code in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED):
+        plugin.broken.append(f"pytest ended with {pytest.ExitCode(code).name}")
+
+
+def _forget_modules(suite: Path) -> None:
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and Path(file).is_relative_to(suite):
+            del sys.modules[name]
+
+
+def _steady_hypothesis() -> None:
+    """Let the same seed give the same inputs whatever else was imported: no constants mined from local modules."""
+    providers._get_local_constants = providers.Constants
+    hypothesis.configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "grader-hypothesis")

@@ -1,0 +1,306 @@
+"""The client: the judge's end of one worker.
+
+Rule 1: whatever comes from a worker is a value, or it is a crash of the submission. It is never run and never trusted.
+Rule 2: every exchange is guarded: CPU seconds seen from outside, wall clock as the last resort, bytes and frames.
+Rule 3: the calling thread writes and reads; no thread of ours, no event loop of ours.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from grader.judge import ending, sandboxes
+from grader.judge.script import Script
+from grader.transcript import Error, Event, Frame, Raised, Transcript, plain
+from grader.worker import wire
+
+TICK = 0.25
+"""Seconds between two looks at the worker's clock."""
+OUTPUT_BYTES = 64 << 10
+"""Bytes of each of stdout and stderr that are kept."""
+KINDS = frozenset({"received", "sent", "send_failed", "cancelled", "returned", "raised"})
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """Limits of one exchange: seconds of CPU, seconds of wall clock, bytes and frames from the worker."""
+
+    cpu_seconds: float = 3.0
+    wall_seconds: float = 30.0
+    bytes: int = 16 << 20
+    frames: int = 50_000
+
+
+NO_GUARDS = Guards(cpu_seconds=float("inf"), wall_seconds=float("inf"))
+"""For a person at a debugger's prompt."""
+
+
+class Worker:
+    """One running worker, with the submission imported."""
+
+    def __init__(self, started: sandboxes.Started, guards: Guards) -> None:
+        self.started = started
+        self.guards = guards
+        self.held: dict[str, bool] = {}
+        self.channel: socket.socket = started.channel
+        self._frames = wire.Frames()
+        self._reader = wire.Reader()
+        self._serial = 0
+        self._printed = ""
+
+    @classmethod
+    def start(
+        cls,
+        sandbox: str,
+        tree: Path,
+        *,
+        slot: sandboxes.Slot,
+        imports: Sequence[str] = (),
+        guards: Guards | None = None,
+        debug: bool = False,
+    ) -> Worker:
+        """Start a worker on a composed tree and let it import the probe.
+
+        Raises ImportFailed if the submission raised, Ending or FinalEnding if it died or hung, SandboxUnavailable.
+        """
+        started = sandboxes.start(sandbox, tree, slot=slot, debug=debug)
+        worker = cls(started, guards or (NO_GUARDS if debug else Guards()))
+        order = {
+            "policy": started.policy,
+            "root": started.root,
+            "imports": list(imports),
+            "output_bytes": 0 if debug else OUTPUT_BYTES,
+        }
+        try:
+            worker._import(order)
+        except BaseException:
+            worker.close()
+            raise
+        return worker
+
+    def _import(self, order: dict[str, Any]) -> None:
+        for kind, *payload in self.exchange("start", order):
+            if kind == "ready" and isinstance(payload[0], dict):
+                self.held = payload[0]
+                return
+            if kind == "import_failed":
+                raise ending.ImportFailed(self.error_of(payload[0]))
+            self._unexpected(kind)
+
+    def call(self, function: str, values: Mapping[str, Any]) -> Any:
+        """Call a function of the probe; returns its value. Raises `Raised`, Ending or FinalEnding."""
+        for kind, *payload in self.exchange("call", function, dict(values)):
+            return self.value_of(kind, payload)
+
+    def converse(self, scripts: Sequence[Script], config: Mapping[str, Any]) -> Transcript:
+        """Play scripts to the application that the probe makes.
+
+        Raises `Raised` if the probe could not make it, Ending or FinalEnding; a Stalled carries the `transcript`.
+        """
+        events: list[Event] = []
+        played = [script.as_values() for script in scripts]
+        for kind, *payload in self.exchange("converse", played, dict(config)):
+            if kind == "events":
+                events.extend(self._event(entry, len(scripts)) for entry in payload[0])
+            elif kind == "ended":
+                return self._transcript(events, payload[0], len(scripts))
+            elif kind == "stalled":
+                events.extend(Event("waits", "for an event that will never come", index) for index in payload[0])
+                raise ending.Stalled(events=tuple(events))
+            else:
+                self.value_of(kind, payload)
+        raise AssertionError("unreachable: exchange() ends only by raising")
+
+    def exchange(self, verb: str, *payload: Any) -> Iterator[list[Any]]:
+        """Send a frame and give the frames that answer it. Ends only by raising, or when the caller stops."""
+        self.send(verb, *payload)
+        yield from self.answers()
+
+    def send(self, verb: str, *payload: Any) -> None:
+        """Send a frame that begins an exchange, or closes a session. Raises Crashed, TimedOut."""
+        if verb != "close":
+            self._serial += 1
+        data = self.live_frame(verb, *payload)
+        self.channel.settimeout(min(self.guards.wall_seconds, 3600.0))
+        try:
+            self.channel.sendall(data)
+        except TimeoutError:
+            raise ending.TimedOut("your code does not give control back") from None
+        except OSError:
+            raise self.crash() from None
+
+    def live_frame(self, verb: str, *payload: Any) -> bytes:
+        """A frame of the exchange that is open."""
+        return wire.frame(wire.encode([self._serial, verb, *payload]))
+
+    def answers(self) -> Iterator[list[Any]]:
+        """The frames of the exchange that is open, as they come."""
+        clock = Clock(self)
+        received = frames = 0
+        try:
+            while True:
+                for payload in self._frames:
+                    frames += 1
+                    if received > self.guards.bytes or frames > self.guards.frames:
+                        raise ending.Crashed("the process sent more than can be judged")
+                    yield self.parse(payload)
+                data = self._receive(clock)
+                received += len(data)
+                self._frames.feed(data)
+        except wire.WireError as error:
+            raise ending.Crashed(f"the process sent {error}") from error
+
+    def parse(self, payload: bytes) -> list[Any]:
+        """A payload as kind and what follows. Raises Crashed for anything but an answer to the open exchange."""
+        try:
+            parts = self._reader.decode(payload)
+        except wire.WireError as error:
+            raise ending.Crashed(f"the process sent {error}") from error
+        if type(parts) is not list or len(parts) < 2 or type(parts[1]) is not str or type(parts[0]) is not int:
+            raise ending.Crashed("the process sent a frame of an unknown form")
+        if parts[0] != self._serial:
+            raise ending.Crashed("the process answered a question that was not asked")
+        return parts[1:]
+
+    def crash(self) -> ending.Ending:
+        """The ending of a worker that hung up."""
+        code = self.started.exit_code(timeout=5.0)
+        self.close()
+        return ending.Crashed(_how_it_died(code))
+
+    def close(self) -> None:
+        """End the worker and everything that it started. May be called twice."""
+        self._printed = self.output()
+        self.started.kill()
+        self.channel.close()
+
+    def output(self) -> str:
+        """What the submission printed so far, capped."""
+        if self.started.output < 0:
+            return self._printed
+        whole = os.pread(self.started.output, 2 * OUTPUT_BYTES, 0)
+        return whole.decode("utf-8", "replace")
+
+    def _receive(self, clock: Clock) -> bytes:
+        while True:
+            self.channel.settimeout(TICK)
+            try:
+                data = self.channel.recv(1 << 16)
+            except TimeoutError:
+                clock.check()
+                continue
+            except OSError:
+                raise self.crash() from None
+            if not data:
+                raise self.crash()
+            return data
+
+    def value_of(self, kind: str, payload: list[Any]) -> Any:
+        """The value of the frame that ends an exchange. Raises what else the frame says."""
+        if kind == "returned" and payload:
+            return payload[0]
+        if kind == "raised" and payload:
+            raise Raised(self.error_of(payload[0]))
+        if kind == "flooded" and payload:
+            raise ending.Flooded(plain(str(payload[0])))
+        if kind == "stalled":
+            raise ending.Stalled
+        self._unexpected(kind)
+
+    def _unexpected(self, kind: str) -> None:
+        raise ending.Crashed(f"the process sent a frame that does not belong here: {plain(kind)}")
+
+    def _event(self, entry: Any, conversations: int) -> Event:
+        try:
+            conversation, kind, value = entry
+        except (TypeError, ValueError):
+            raise ending.Crashed("the process sent an event of an unknown form") from None
+        if kind not in KINDS or type(conversation) is not int or not 0 <= conversation < conversations:
+            raise ending.Crashed("the process sent an event of an unknown form")
+        if kind in ("raised", "cancelled"):
+            value = self.error_of(value)
+        return Event(kind, value, conversation)
+
+    def _transcript(self, events: list[Event], snapshots: Any, conversations: int) -> Transcript:
+        ends = [event.conversation for event in events if event.kind in ("returned", "raised", "cancelled")]
+        if sorted(ends) != list(range(conversations)) or type(snapshots) is not list:
+            raise ending.Crashed("the process sent a transcript without an end")
+        if len(snapshots) != conversations or not all(_is_snapshot(entry) for entry in snapshots):
+            raise ending.Crashed("the process sent a transcript without its scopes")
+        scopes, identities = zip(*snapshots, strict=True)
+        return Transcript(tuple(events), tuple(scopes), tuple(identities))
+
+    def error_of(self, described: Any) -> Error:
+        """The exception that a worker describes, made safe to show.
+
+        Raises OutOfMemory for a MemoryError, Crashed if it describes none.
+        """
+        try:
+            names = tuple(plain(_text(name)) for name in described["names"])
+            frames = tuple(self._frame(*frame) for frame in described["traceback"])
+            attributes = dict(described["attributes"])
+            message = self._normal(_text(described["message"]))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise ending.Crashed("the process sent an exception of an unknown form") from None
+        if names[:1] == ("MemoryError",):
+            raise ending.OutOfMemory("your code asked for more memory than it has")
+        return Error(names or ("Exception",), message, attributes, frames)
+
+    def _frame(self, file: str, line: int, function: str, source: str) -> Frame:
+        if type(line) is not int:
+            raise TypeError
+        return Frame(plain(_text(file)), line, plain(_text(function)), plain(_text(source)))
+
+    def _normal(self, message: str) -> str:
+        """A message without addresses and without the tree's own place."""
+        shown = message.replace(self.started.root.rstrip("/") + "/", "")
+        return re.sub(r"\b0x[0-9a-fA-F]{5,}", "0x...", shown)
+
+
+class Clock:
+    """The guards of one exchange, or of one silence in a session."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._started = time.monotonic()
+        self._cpu: float | None = None
+
+    def check(self) -> None:
+        """Raise TimedOut when the worker has used up what it may."""
+        guards = self._worker.guards
+        used = self._worker.started.cpu_seconds()
+        if self._cpu is None:  # the first look comes a tick after the start
+            self._cpu = max(0.0, used - TICK)
+        if used - self._cpu > guards.cpu_seconds:
+            raise ending.TimedOut(
+                f"your code was still busy after {guards.cpu_seconds:g} seconds of computing: a loop that never ends?"
+            )
+        if time.monotonic() - self._started > guards.wall_seconds:
+            raise ending.TimedOut(
+                f"your code gave no answer within {guards.wall_seconds:g} seconds: it sleeps, or blocks its thread"
+            )
+
+
+def _is_snapshot(entry: Any) -> bool:
+    return type(entry) is list and len(entry) == 2 and all(type(part) is dict for part in entry)
+
+
+def _text(value: Any) -> str:
+    if type(value) is not str:
+        raise TypeError
+    return value
+
+
+def _how_it_died(code: int | None) -> str:
+    if code == 0:
+        return "your code ended the process (os._exit or the like)"
+    if code is not None and code < 0:
+        return f"the process was killed by signal {-code} while your code ran"
+    return "the process ended while your code ran"

@@ -1,0 +1,1 @@
+"""What people read: verdicts, the course map, sheets."""

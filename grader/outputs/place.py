@@ -1,0 +1,62 @@
+"""Where a learner finds what a page names: paths as they would type them from where they are.
+
+Rule 1: every path comes from the course; here it is only written relative to the current folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from grader.course import Course, Exercise
+
+
+@dataclass(frozen=True)
+class Place:
+    """The places of one exercise, as text: the learner's file, the sheet, and the chapter's text ("" if none)."""
+
+    file: str
+    sheet: str
+    text: str
+
+
+def place_of(course: Course, exercise: Exercise) -> Place:
+    """The places of `exercise`, seen from the current folder."""
+    text = chapter_text(course, exercise.chapter)
+    return Place(
+        file=shown_path(course.stub(exercise)),
+        sheet=shown_path(course.sheet(exercise)),
+        text=shown_path(text) if text else "",
+    )
+
+
+def place_elsewhere(course: Course, exercise: Exercise) -> Place:
+    """The same for a submission that is not the learner's own: its file as the worker's tree names it."""
+    return replace(place_of(course, exercise), file=exercise.target + ("" if exercise.package else ".py"))
+
+
+def shown_path(path: Path) -> str:
+    """The path relative to the current folder if it lies below it, else the whole path."""
+    try:
+        return path.resolve().relative_to(Path.cwd().resolve()).as_posix()
+    except ValueError:
+        return os.fspath(path)
+
+
+def chapter_text(course: Course, chapter: int) -> Path | None:
+    """The file of a chapter's text, or None where there is none."""
+    return next(iter(sorted((course.root / "exercises").glob(f"{chapter:02}_*/README.md"))), None)
+
+
+def chapter_title(course: Course, chapter: int) -> str:
+    """The heading of a chapter's text, else a title made of its folder's name, else "Chapter N"."""
+    text = chapter_text(course, chapter)
+    if text is not None:
+        heading = re.search(r"^# +(.+?)\s*$", text.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        if heading:
+            return heading[1]
+    for folder in sorted((course.root / "exercises").glob(f"{chapter:02}_*")):
+        return f"{chapter} {folder.name[3:].replace('_', ' ').capitalize()}"
+    return f"Chapter {chapter}"

@@ -1,0 +1,224 @@
+"""A submission: the files of one learner, taken out of a clone, a folder, a zip or a single file.
+
+Rule 1: only the files that an exercise names are taken; whatever else lies there is ignored.
+Rule 2: nothing is unpacked to disk, followed through a link or run.
+Rule 3: what cannot be taken safely is refused with one line: what, where, what to do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from grader.course import Course, Exercise
+
+MAX_FILE = 1 << 20
+"""Bytes of one file."""
+MAX_ZIP = 10 << 20
+"""Bytes of a zip, packed, and of all that is taken out of it."""
+MAX_ENTRIES = 1_000
+"""Entries of a zip, and files of one exercise."""
+
+
+class SubmissionRefused(Exception):  # noqa: N818 - reads as what it says
+    """The submission cannot be taken: names what, where and what to do."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What one learner handed in. `contents` maps paths in the worker's tree to bytes."""
+
+    name: str
+    contents: Mapping[str, bytes] = field(repr=False)
+
+    def files(self, exercise: Exercise) -> dict[str, bytes]:
+        """The exercise's files by path in the worker's tree; empty where there are none."""
+        prefix = exercise.target + ("/" if exercise.package else ".py")
+        return {
+            path: content
+            for path, content in sorted(self.contents.items())
+            if (path.startswith(prefix) if exercise.package else path == prefix)
+        }
+
+    def digest(self, exercise: Exercise) -> str:
+        """The SHA-256 of the exercise's files, as hex."""
+        whole = hashlib.sha256()
+        for path, content in self.files(exercise).items():
+            whole.update(f"{path}\0{len(content)}\0".encode())
+            whole.update(content)
+        return whole.hexdigest()
+
+
+def of_files(name: str, files: Mapping[str, bytes]) -> Submission:
+    """A submission made of files in memory, by path in the worker's tree."""
+    return Submission(name, dict(files))
+
+
+def open_submission(path: Path, course: Course) -> Submission:
+    """Read the submission at `path`. Raises SubmissionRefused."""
+    if path.is_symlink():
+        raise SubmissionRefused(f"{path}: is a link, which is never followed. Name the file or folder itself.")
+    if path.is_dir():
+        return Submission(path.resolve().name, _take(_Folder(path), course, str(path)))
+    if not path.is_file():
+        raise SubmissionRefused(f"{path}: there is no such file or folder. Check the path.")
+    if path.suffix == ".zip":
+        with _open_zip(path) as archive:
+            return Submission(path.stem, _take(_Zip(archive), course, str(path)))
+    if path.suffix == ".py":
+        return _single(path, course)
+    raise SubmissionRefused(
+        f"{path}: a submission is a folder, a clone, a .zip or one .py file, not a {path.suffix or 'plain'} file."
+    )
+
+
+def _single(path: Path, course: Course) -> Submission:
+    owners = [exercise for exercise in course.exercises if exercise.name == path.stem and not exercise.package]
+    if not owners:
+        raise SubmissionRefused(
+            f"{path}: no exercise is called {path.stem}. "
+            "Name the file after its exercise (`grader list` shows them)."
+        )
+    return Submission(str(path), {owners[0].target + ".py": _Folder(path.parent).read(path.name)})
+
+
+class _Folder:
+    """Reads regular files below a folder, never through a link."""
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+
+    def names(self, below: str) -> Iterator[str]:
+        start = self.base / below
+        for folder, folders, files in os.walk(start, followlinks=False):
+            folders[:] = sorted(name for name in folders if not (Path(folder) / name).is_symlink())
+            for name in sorted(files):
+                yield (Path(folder) / name).relative_to(self.base).as_posix()
+
+    def exists(self, name: str) -> bool:
+        return os.path.lexists(self.base / name)
+
+    def read(self, name: str) -> bytes:
+        for part in (PurePosixPath(name), *PurePosixPath(name).parents):
+            if part != PurePosixPath(".") and (self.base / part).is_symlink():
+                raise SubmissionRefused(
+                    f"{self.base / part}: is a link, which is never followed. Replace it by the file itself."
+                )
+        path = self.base / name
+        try:
+            descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        except OSError as error:
+            raise SubmissionRefused(f"{path}: cannot be read ({error.strerror}). Check the file.") from error
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise SubmissionRefused(f"{path}: is no regular file. Replace it by the file itself.")
+            content = file.read(MAX_FILE + 1)
+        return _checked_size(content, str(path))
+
+
+class _Zip:
+    """Reads regular members of a zip, in memory."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self.archive = archive
+        self.members = {info.filename: info for info in self._checked()}
+
+    def _checked(self) -> Iterator[zipfile.ZipInfo]:
+        infos = self.archive.infolist()
+        where = self.archive.filename
+        if len(infos) > MAX_ENTRIES:
+            raise SubmissionRefused(
+                f"{where}: has {len(infos)} entries, more than {MAX_ENTRIES}. Zip only the exercises."
+            )
+        for info in infos:
+            if stat.S_ISLNK(info.external_attr >> 16):
+                raise SubmissionRefused(f"{where}: {info.filename} is a link. Zip the file itself.")
+            if ".." in PurePosixPath(info.filename).parts or info.filename.startswith(("/", "\\")):
+                raise SubmissionRefused(f"{where}: {info.filename} points out of the zip. Zip plain paths.")
+            if not info.is_dir():
+                yield info
+
+    def names(self, below: str) -> Iterator[str]:
+        prefix = below.rstrip("/") + "/" if below else ""
+        yield from sorted(name for name in self.members if name.startswith(prefix))
+
+    def exists(self, name: str) -> bool:
+        return name in self.members
+
+    def read(self, name: str) -> bytes:
+        where = f"{self.archive.filename}: {name}"
+        try:
+            with self.archive.open(self.members[name]) as file:
+                content = file.read(MAX_FILE + 1)
+        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, ValueError) as error:
+            raise SubmissionRefused(f"{where}: cannot be unpacked ({error}). Make the zip again.") from error
+        return _checked_size(content, where)
+
+
+def _open_zip(path: Path) -> zipfile.ZipFile:
+    if path.stat().st_size > MAX_ZIP:
+        raise SubmissionRefused(f"{path}: is larger than {MAX_ZIP >> 20} MiB. Zip only the exercises.")
+    try:
+        return zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, ValueError, OSError) as error:
+        raise SubmissionRefused(f"{path}: is no readable zip ({error}). Make it again.") from error
+
+
+def _checked_size(content: bytes, where: str) -> bytes:
+    if len(content) > MAX_FILE:
+        raise SubmissionRefused(f"{where}: is larger than {MAX_FILE >> 20} MiB. An exercise needs a few KiB.")
+    return content
+
+
+def _take(source: _Folder | _Zip, course: Course, where: str) -> dict[str, bytes]:
+    base = _base(source, course)
+    taken: dict[str, bytes] = {}
+    for exercise in course.exercises:
+        for tree_path, name in _places(source, base, exercise):
+            taken[tree_path] = source.read(name)
+        if len(taken) > MAX_ENTRIES or sum(map(len, taken.values())) > MAX_ZIP:
+            raise SubmissionRefused(f"{where}: holds more than a course can. Hand in only the exercises.")
+    if not taken:
+        raise SubmissionRefused(
+            f"{where}: holds no file of any exercise. Hand in your clone, or its exercises/ folder as it is."
+        )
+    return taken
+
+
+def _base(source: _Folder | _Zip, course: Course) -> str:
+    """Where `exercises/` lies: at the top, below one folder (as zips have it), or the source is it itself."""
+    tops = {""} | {name.split("/", 1)[0] + "/" for name in _shallow(source)}
+    for top in sorted(tops):
+        for base in (top + "exercises/", top):
+            if any(_present(source, base, exercise) for exercise in course.exercises):
+                return base
+    return "exercises/"
+
+
+def _shallow(source: _Folder | _Zip) -> list[str]:
+    if isinstance(source, _Folder):
+        return [entry.name + "/" for entry in source.base.iterdir() if entry.is_dir() and not entry.is_symlink()]
+    return list(source.members)
+
+
+def _present(source: _Folder | _Zip, base: str, exercise: Exercise) -> bool:
+    return any(True for _ in _places(source, base, exercise))
+
+
+def _places(source: _Folder | _Zip, base: str, exercise: Exercise) -> Iterator[tuple[str, str]]:
+    """Pairs of a path in the worker's tree and the name in the source, for the exercise's files that are there."""
+    if exercise.package:
+        folder = f"{base}{exercise.id}"
+        for name in source.names(folder):
+            if name.endswith(".py"):
+                yield f"{exercise.target}/{name.removeprefix(folder + '/')}", name
+        return
+    for name in (f"{base}{exercise.id}.py", f"{base}{exercise.name}.py"):
+        if source.exists(name):
+            yield exercise.target + ".py", name
+            return

@@ -1,0 +1,186 @@
+"""The pytest plugin: collects a suite as a plan, runs it in plan order, and keeps each test's verdict.
+
+Rule 1: settings and seed are set on each test before each run; `@given` bound its own at decoration.
+Rule 2: the seed depends on the course's secret, the round, the exercise and the test, and on nothing else.
+Rule 3: a test without a known requirement, or a suite that cannot be imported, is a `BrokenSuite`: our own fault.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import hmac
+import inspect
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+import hypothesis
+import pytest
+from hypothesis import HealthCheck, Phase
+
+from grader.course import Exercise
+from grader.report import Outcome, Planned
+from grader.suite.marks import MARK
+from grader.suite.recorder import Recorder, Verdict
+from grader.suite.submission import Submission
+
+PROFILES = {"watch": 20, "local": 100, "official": 300}
+"""Examples a property, by profile."""
+
+
+class BrokenSuite(Exception):  # noqa: N818 - reads as what it says
+    """A suite is wrong: the judge's own fault, and never the learner's."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run of the suite depends on. `replay` gives stored inputs by test id instead of generated ones."""
+
+    exercise: Exercise
+    examples: int
+    seed: str
+    secret: bytes = b""
+    shrink: bool = True
+    stop_first: bool = False
+    blocked: bool = False
+    replay: dict[str, dict[str, Any]] | None = None
+
+    def seed_of(self, test: str) -> int:
+        """The seed of one test: HMAC(secret, seed, exercise, test)."""
+        message = "\0".join((self.seed, self.exercise.id, test)).encode()
+        return int.from_bytes(hmac.digest(self.secret, message, hashlib.sha256)[:8], "big")
+
+
+class SuitePlugin:
+    """One run of one suite on one submission. `on_test(title, requirement, outcome)` is called after each test."""
+
+    def __init__(
+        self, plan: Plan, submission: Submission, on_test: Callable[[str, str, Outcome], None] | None = None
+    ) -> None:
+        self.plan = plan
+        self.planned: tuple[Planned, ...] = ()
+        self.titles: dict[str, str] = {}
+        self.verdicts: dict[str, Verdict] = {}
+        self.seconds: dict[str, float] = {}
+        self.broken: list[str] = []
+        self._recorder = Recorder(submission)
+        self._submission = submission
+        self._on_test = on_test
+
+    @pytest.fixture(scope="session")
+    def submission(self) -> Submission:
+        """The submission under judgement."""
+        return self._submission
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.addinivalue_line("markers", f"{MARK}(id): the requirement that a test proves")
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.broken.append(str(report.longrepr))
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        known = {entry.id: number for number, entry in enumerate(self.plan.exercise.requirements)}
+        for item in items:
+            if _requirement(item) not in known:
+                self.broken.append(f"{item.nodeid}: marks no requirement of {self.plan.exercise.id}")
+        if self.broken:
+            return
+        items.sort(key=lambda item: known[_requirement(item)])
+        if self.plan.replay is not None:
+            items[:] = [item for item in items if item.name in self.plan.replay]
+        by_requirement: dict[str, list[str]] = {entry.id: [] for entry in self.plan.exercise.requirements}
+        for item in items:
+            by_requirement[_requirement(item)].append(item.name)
+            self.titles[item.name] = _title(item)
+            self._prepare(item)
+        self.planned = tuple(Planned(name, tuple(tests)) for name, tests in by_requirement.items())
+
+    def pytest_runtestloop(self) -> bool | None:
+        return True if self.plan.blocked or self.broken else None
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, None]:
+        started = time.perf_counter()
+        self._recorder.begin_test()
+        result = yield
+        verdict = self._recorder.verdict(result.excinfo[1] if result.excinfo else None)
+        result.force_result(None)
+        self.verdicts[item.name] = verdict
+        self.seconds[item.name] = time.perf_counter() - started
+        if self._on_test is not None:
+            self._on_test(self.titles[item.name], _requirement(item), verdict.outcome)
+        if self.plan.stop_first and verdict.outcome != "passed":
+            item.session.shouldstop = "a requirement is lost"
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:  # setup or teardown: nothing of the submission runs there
+            self.broken.append(str(report.longrepr))
+
+    def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> None:
+        self._recorder.compare(op, left, right)
+
+    def _prepare(self, item: pytest.Item) -> None:
+        function = item.obj  # type: ignore[attr-defined]
+        handle = getattr(function, "hypothesis", None)
+        if handle is None:
+            return
+        handle.inner_test = self._recorded(handle.inner_test)
+        function._hypothesis_internal_use_settings = self._settings()
+        function._hypothesis_internal_use_seed = self.plan.seed_of(item.name)
+        if self.plan.replay and self.plan.replay[item.name]:
+            hypothesis.example(**self.plan.replay[item.name])(function)
+
+    def _settings(self) -> hypothesis.settings:
+        phases = [Phase.explicit, Phase.generate] if self.plan.replay is None else [Phase.explicit]
+        if self.plan.shrink and self.plan.replay is None:
+            phases.append(Phase.shrink)
+        return hypothesis.settings(
+            max_examples=self.plan.examples,
+            database=None,
+            deadline=None,
+            derandomize=False,
+            print_blob=False,
+            report_multiple_bugs=False,
+            phases=phases,
+            suppress_health_check=list(HealthCheck),
+            verbosity=hypothesis.Verbosity.quiet,
+        )
+
+    def _recorded(self, inner: Callable[..., Any]) -> Callable[..., Any]:
+        recorder = self._recorder
+        if inspect.iscoroutinefunction(inner):
+
+            @functools.wraps(inner)
+            async def run_async(*args: Any, **kwargs: Any) -> None:
+                recorder.begin_example(kwargs)
+                try:
+                    await inner(*args, **kwargs)
+                except BaseException as error:
+                    recorder.failed(error)
+                    raise
+
+            return run_async
+
+        @functools.wraps(inner)
+        def run(*args: Any, **kwargs: Any) -> None:
+            recorder.begin_example(kwargs)
+            try:
+                inner(*args, **kwargs)
+            except BaseException as error:
+                recorder.failed(error)
+                raise
+
+        return run
+
+
+def _requirement(item: pytest.Item) -> str:
+    mark = item.get_closest_marker(MARK)
+    return str(mark.args[0]) if mark is not None and mark.args else ""
+
+
+def _title(item: pytest.Item) -> str:
+    documented = inspect.getdoc(item.obj)  # type: ignore[attr-defined]
+    return documented.splitlines()[0] if documented else item.name

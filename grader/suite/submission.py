@@ -1,0 +1,142 @@
+"""The submission, as a suite talks to it: three verbs over the boundary.
+
+Rule 1: one worker serves the whole exercise, so that state kept by mistake shows; after a crash a fresh one follows.
+Rule 2: everything that crosses is remembered until the next example begins.
+Rule 3: the stub's marker ends a test at once, whichever verb it came through.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, NoReturn, overload
+
+from grader.judge import ending
+from grader.judge.client import Worker
+from grader.judge.script import Script
+from grader.judge.session import Session
+from grader.report import Resources
+from grader.transcript import Error, Event, Raised, Transcript
+
+MAX_OUTPUT = 64 << 10
+"""Characters that are kept of what the submission printed."""
+RESTARTS = 10
+"""Fresh workers that one test may use up."""
+
+
+class Submission:
+    """The submission under judgement. `start` gives a fresh worker; `name` is the exercise's, for the stub's marker."""
+
+    def __init__(self, start: Callable[[], Worker], name: str) -> None:
+        self._start = start
+        self._marker = re.compile(rf"{re.escape(name)}: [\w.]+")
+        self._worker: Worker | None = None
+        self._restarts = 0
+        self.events: list[Event] = []
+        self._ended: list[Worker] = []
+
+    def call(self, function: str, /, **values: Any) -> Any:
+        """Call a function of the probe with values; returns its value. Raises `Raised` with the submission's error."""
+        self.events.append(Event("called", (function, values)))
+        with self._exchange() as worker:
+            value = worker.call(function, values)
+        self.events.append(Event("returned", value))
+        return value
+
+    @overload
+    def converse(self, script: Script, /, **config: Any) -> Transcript: ...
+    @overload
+    def converse(self, script: Sequence[Script], /, **config: Any) -> Transcript: ...
+    def converse(self, script: Script | Sequence[Script], /, **config: Any) -> Transcript:
+        """Play a script, or several interleaved, to the ASGI callable of the probe's `app(**config)`."""
+        scripts = [script] if isinstance(script, Script) else list(script)
+        if config:
+            self.events.append(Event("called", ("app", config)))
+        with self._exchange() as worker:
+            transcript = worker.converse(scripts, config)
+            self.events.extend(transcript.events)
+            for event in transcript.events:
+                if event.kind == "raised":
+                    self._look_for_marker(event.value)
+        return transcript
+
+    @asynccontextmanager
+    async def session(self, *, real_time: bool = False, **config: Any) -> AsyncIterator[Session]:
+        """The ASGI application of the probe's `app(**config)`, live."""
+        if config:
+            self.events.append(Event("called", ("app", config)))
+        with self._exchange() as worker:
+            async with Session(worker, config, self.events.append, real_time=real_time) as session:
+                yield session
+
+    def open(self) -> None:
+        """Start a worker, if none runs. Raises ImportFailed, Ending, FinalEnding."""
+        if self._worker is None:
+            self._worker = self._start()
+
+    def begin_test(self) -> None:
+        """A new test has the full number of restarts."""
+        self._restarts = 0
+
+    def begin_example(self) -> None:
+        """Forget what crossed in the example before."""
+        self.events.clear()
+
+    def close(self) -> None:
+        """End the worker."""
+        if self._worker is not None:
+            self._worker.close()
+            self._ended.append(self._worker)
+            self._worker = None
+
+    def resources(self) -> Resources:
+        """What the workers that have ended used."""
+        used = [worker.started for worker in self._ended]
+        return Resources(
+            cpu_seconds=round(sum(started.cpu_seconds() for started in used), 4),
+            peak_bytes=max((started.peak_bytes() for started in used), default=0),
+            workers=len(used),
+        )
+
+    def output(self) -> str:
+        """What the workers that have ended printed, capped."""
+        return "".join(worker.output() for worker in self._ended)[:MAX_OUTPUT]
+
+    @contextmanager
+    def _exchange(self) -> Iterator[Worker]:
+        try:
+            self._restart()
+            assert self._worker is not None
+            yield self._worker
+        except Raised as error:
+            if not self.events or self.events[-1].value is not error.error:
+                self.events.append(Event("raised", error.error))
+            self._look_for_marker(error.error)
+            raise
+        except ending.Stalled as stalled:
+            self.events.extend(stalled.events)
+            self.close()
+            raise
+        except ending.NotAttempted:
+            raise
+        except (ending.Ending, ending.FinalEnding) as bad:
+            self.events.append(Event("note", str(bad)))
+            self.close()
+            raise
+
+    def _restart(self) -> None:
+        if self._worker is not None:
+            return
+        if self._restarts >= RESTARTS:
+            raise ending.Exhausted(f"the process died {RESTARTS} times in this test")
+        self._restarts += 1
+        try:
+            self.open()
+        except ending.ImportFailed as failed:
+            raise ending.Crashed(f"your file could be imported once, but not again: {failed}") from failed
+
+    def _look_for_marker(self, error: Error) -> None | NoReturn:
+        if error.name == "NotImplementedError" and self._marker.fullmatch(error.message):
+            raise ending.NotAttempted(error.message)
+        return None

@@ -1,0 +1,13 @@
+"""The first file that the worker's interpreter runs: `boot.py FOLDER_OF_WORKER FOLDER_OF_MSGSPEC [CHANNEL]`.
+
+The two folders are on the path only while the worker imports its own modules; the submission never sees them.
+"""
+
+import sys
+
+if __name__ == "__main__":
+    _folders, sys.path[:0] = sys.argv[1:3], sys.argv[1:3]
+    from worker.main import main  # type: ignore[import-not-found]
+
+    sys.path[:] = [entry for entry in sys.path if entry not in _folders]
+    main(int(sys.argv[3]) if len(sys.argv) > 3 else 0)

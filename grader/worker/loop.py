@@ -1,0 +1,103 @@
+"""The worker's event loop: virtual time, and a word for "nothing can ever happen".
+
+Rule 1: while idle the loop jumps to its next timer, so a sleep costs nothing and no verdict depends on speed.
+Rule 2: it jumps only when no thread is at work; while one is, time passes as it does.
+Rule 3: when nothing is runnable, no timer is set and no thread is at work, the owner is asked what to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+THREADS = 4
+"""Threads of the executor."""
+POOL = "pool-of-the-loop"
+
+
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock moves only when it is idle.
+
+    `on_idle(timeout)` is asked when nothing is runnable: `timeout` is the seconds to the next timer, or None if there
+    is none. It returns how many seconds to jump, or None to wait for a descriptor; or raises, which ends the run.
+    """
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._busy_threads = 0
+        self.real_time = False
+        self.on_idle: Callable[[float | None], float | None] = _jump
+        super().__init__(_IdleSelector(self))
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix=POOL)
+        self.set_default_executor(self._pool)
+
+    def time(self) -> float:
+        """Seconds of virtual time since the loop was made."""
+        return self._now
+
+    def jump(self, seconds: float) -> None:
+        """Move the clock."""
+        self._now += seconds
+
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+        """As in asyncio; counted, so that the loop knows that a thread is at work."""
+        future = super().run_in_executor(executor, func, *args)
+        self._busy_threads += 1
+        future.add_done_callback(self._thread_done)
+        return future
+
+    def _thread_done(self, _: Any) -> None:
+        self._busy_threads -= 1
+
+    @property
+    def threads_at_work(self) -> bool:
+        """Whether a thread, of the executor or of the submission's own, may still call back."""
+        if self._busy_threads:
+            return True
+        return any(
+            thread is not threading.main_thread() and not thread.name.startswith(POOL)
+            for thread in threading.enumerate()
+        )
+
+
+def _jump(timeout: float | None) -> float | None:
+    return timeout
+
+
+class _IdleSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
+    """Asks the loop's owner before it would block."""
+
+    def __init__(self, loop: VirtualTimeLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        events = super().select(0)
+        if events or (timeout is not None and timeout <= 0):
+            return events
+        if self._loop.real_time or self._loop.threads_at_work:
+            started = time.monotonic()
+            events = super().select(timeout)
+            self._loop.jump(time.monotonic() - started if events or timeout is None else timeout)
+            return events
+        seconds = self._loop.on_idle(timeout)
+        if seconds is None:
+            return super().select(None)
+        self._loop.jump(seconds)
+        return []
+
+
+def cancel_all(loop: VirtualTimeLoop) -> None:
+    """Cancel and await every task that is left, so that the next exchange starts clean."""
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+
+
