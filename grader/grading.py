@@ -23,6 +23,7 @@ import hypothesis
 import hypothesis.configuration
 import pytest
 from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 from grader import __version__, transcript
 from grader.course import Course, Exercise
@@ -48,6 +49,11 @@ from grader.worker import wire
 
 IMPORT_TRIES = 2
 """How often a file whose import hangs or dies is tried."""
+UNUSED_PLUGINS = (
+    "cacheprovider", "debugging", "doctest", "faulthandler", "junitxml", "legacypath", "logging", "pastebin", "recwarn",
+    "setuponly", "setupplan", "stepwise", "terminal", "threadexception", "unittest", "unraisableexception", "warnings",
+)  # fmt: skip
+"""Plugins of pytest's own that a suite has no use for: each costs start-up, two of them a garbage collection a run."""
 BLOCKED = Verdict("blocked", Finding(message="this could not be judged, since your file could not be imported"))
 
 
@@ -138,23 +144,24 @@ class _Run:
             tree.chmod(0o755)
             overlay.compose(self._course, self._exercise, own, tree, self._imports)
             subject = Subject(partial(self._start, tree, slot), self._exercise.name)
+            missing = _missing(self._exercise, own)
             try:
-                first = self._import_failure(subject, own)
-                plugin = self._run(subject, blocked=first is not None)
+                if not missing:
+                    subject.launch()  # it imports while pytest collects
+                plugin = self._run(subject, partial(self._opening, subject, missing))
             finally:
                 subject.close()
-        if first is not None:
-            plugin.verdicts.update(_blocked(plugin.planned, first))
+        if plugin.blocked is not None:
+            plugin.verdicts.update(_blocked(plugin.planned, plugin.blocked))
         return self._assemble(plugin, subject, time.perf_counter() - started)
 
     def _start(self, tree: Path, slot: sandboxes.Slot) -> Worker:
-        return Worker.start(
+        return Worker.launch(
             self._options.sandbox, tree, slot=slot, imports=self._imports, debug=self._options.debug
         )
 
-    def _import_failure(self, subject: Subject, own: dict[str, bytes]) -> Verdict | None:
+    def _opening(self, subject: Subject, missing: str) -> Verdict | None:
         """What the first requirement is told when the submission cannot be imported."""
-        missing = _missing(self._exercise, own)
         if missing:
             return Verdict("failed", Finding(message=missing))
         for attempt in range(1, IMPORT_TRIES + 1):
@@ -170,15 +177,13 @@ class _Run:
                 return None
         return None
 
-    def _run(self, subject: Subject, *, blocked: bool) -> SuitePlugin:
+    def _run(self, subject: Subject, opening: Callable[[], Verdict | None]) -> SuitePlugin:
         options = self._options
         plan = Plan(
             self._exercise, PROFILES[options.profile], options.seed, options.secret, options.shrink,
-            options.stop_first, blocked, self._replay,
+            options.stop_first, self._replay,
         )  # fmt: skip
         done = 0
-        plugin = SuitePlugin(plan, subject)
-
         def step(title: str, requirement: str, outcome: Outcome) -> None:
             nonlocal done
             done += 1
@@ -186,7 +191,7 @@ class _Run:
                 planned = sum(len(entry.tests) for entry in plugin.planned)
                 self._on_test(Step(title, requirement, outcome, done, planned))
 
-        plugin._on_test = step
+        plugin = SuitePlugin(plan, subject, opening, step)
         _run_pytest(self._course.suite(self._exercise), plugin)
         if plugin.broken:
             raise BrokenSuite(f"{self._exercise.id}: the suite is broken: {plugin.broken[0]}")
@@ -314,9 +319,10 @@ def _run_pytest(suite: Path, plugin: SuitePlugin) -> None:
     _steady_hypothesis()
     arguments = [
         str(suite), "-c", str(Path(__file__).parent / "suite" / "pytest.ini"), f"--rootdir={suite}",
-        "--import-mode=importlib", "--noconftest", "-s", "-p", "no:cacheprovider", "-p", "no:terminal",
-        "-p", "no:logging", "-p", "no:faulthandler", "-p", "no:warnings", "-p", "pytest_asyncio.plugin",
+        "--import-mode=importlib", "--noconftest", "-s", "-p", "pytest_asyncio.plugin",
     ]  # fmt: skip
+    for name in UNUSED_PLUGINS:
+        arguments += ["-p", f"no:{name}"]
     try:
         code = pytest.main(arguments, plugins=[plugin])
     finally:
@@ -334,5 +340,5 @@ def _forget_modules(suite: Path) -> None:
 
 def _steady_hypothesis() -> None:
     """Let the same seed give the same inputs whatever else was imported: no constants mined from local modules."""
-    providers._get_local_constants = providers.Constants
+    providers._get_local_constants = Constants
     hypothesis.configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "grader-hypothesis")

@@ -52,7 +52,7 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.points == self.max_points
 
 
-class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
+class Progress(msgspec.Struct, frozen=True):
     """All that is remembered. `current` is the id of the exercise at hand; the maps are by exercise id."""
 
     version: int = VERSION
@@ -95,7 +95,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
         return msgspec.structs.replace(self, standings={**self.standings, report.exercise: standing})
 
     def without_verdict(self, exercise: Exercise) -> Progress:
-        """The same with no points for the exercise, after its file was reset. What was once earned stays so."""
+        """The same without points for the exercise, after its file was reset. Once earned stays so."""
         before = self.standings.get(exercise.id)
         if before is None:
             return self
@@ -108,7 +108,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
         return msgspec.structs.replace(self, hints={**self.hints, exercise.id: seen})
 
     def next_open(self, course: Course, after: Exercise | None = None) -> Exercise | None:
-        """The first exercise that is not complete: in the order of the course, or the next one behind `after`."""
+        """The first exercise that is not complete: in the course's order, or the next one behind `after`."""
         order = list(course.exercises)
         if after is not None:
             place = next(index for index, exercise in enumerate(order) if exercise.id == after.id)
@@ -136,7 +136,7 @@ class Memory:
         return cls(course.state / "progress.json", notice)
 
     def load(self) -> Progress:
-        """What is remembered. Moves a broken file aside and says so. Raises CourseError for a newer format."""
+        """What is remembered. A broken file is moved aside. Raises CourseError for another format."""
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:
@@ -148,7 +148,7 @@ class Memory:
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return self._set_aside()
         raise CourseError(
-            f"{self.path}: was written by another version of the grader (format {version}, this one reads {VERSION}). "
+            f"{self.path}: was written by another grader (format {version}, this one reads {VERSION}). "
             "Update the grader, or move the file away to start anew."
         )
 
@@ -199,7 +199,7 @@ def make_state_folder(folder: Path) -> None:
 
 
 def back_up(course: Course, exercise: Exercise) -> Path | None:
-    """Copy the learner's file (or folder) below `backups`; gives the copy's path, or None if there is nothing."""
+    """Copy the learner's file (or folder) below `backups`; gives the copy's path, or None without one."""
     source = course.stub(exercise)
     if not source.exists():
         return None
@@ -214,12 +214,12 @@ def back_up(course: Course, exercise: Exercise) -> Path | None:
     return copy
 
 
-def write_files(files: Mapping[Path, str]) -> None:
-    """Write texts to their paths, each whole or not at all."""
-    for path, text in files.items():
+def write_files(files: Mapping[Path, bytes]) -> None:
+    """Write contents to their paths, each whole or not at all."""
+    for path, content in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         written = path.with_name(path.name + ".new")
-        written.write_text(text, encoding="utf-8")
+        written.write_bytes(content)
         written.replace(path)
 
 

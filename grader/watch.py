@@ -286,7 +286,7 @@ class Shell:
     def follow(self, watch: Watch) -> None:
         """Feed events to the watch, and do what it says, until it quits."""
         actions: Iterable[Action] = watch.start()
-        while all([self._do(action) for action in actions]):
+        while all(self._do(action) for action in actions):
             actions = watch.feed(self.events.get())
 
     def serve(self) -> None:
@@ -390,9 +390,7 @@ def watch(
     judging.start()
     try:
         with keys_of(keyboard or sys.stdin, lambda key: shell.events.put(Key(key))):
-            screen.print(
-                f"Watching {place_of(course, exercise).file}. {KEYS if sys.stdin.isatty() else 'Ctrl-C ends it.'}"
-            )
+            screen.print(f"Watching {place_of(course, exercise).file}. Ctrl-C ends it.")
             shell.follow(machine)
     except KeyboardInterrupt:
         screen.print()

@@ -28,7 +28,7 @@ Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 class MistakeError(Exception):
-    """A gallery is wrong or does not fit its solution: names the file, the mistake, what is wrong, the cure."""
+    """A gallery is wrong or does not fit its solution: names file, mistake, what is wrong, what to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,16 @@ Rule 3: what no sheet can demand is left alone: docstrings, annotations, types, 
 
 The general operators are those of mutmut (https://github.com/boxed/mutmut): its `mutation.mutators` are
 functions from a node of libcst to changed nodes, and need nothing of its runner. Its walk over a file is not
-used: that leaves decorated functions and module code out, and knows no messages. cosmic-ray's operators can be
-applied in memory too, but to trees of parso, not to those that ours read. The operators of this field are ours.
+used: that leaves decorated functions and module code out, and knows no messages. cosmic-ray's operators can
+be applied in memory too, but to trees of parso, not to those that ours read. The operators of this field are
+ours.
 """
 
 from __future__ import annotations
 
 import ast
 import itertools
+import re
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -134,11 +136,13 @@ class _Texts:
                     self.of(one.with_changes(semicolon=cst.MaybeSentinel.DEFAULT)) for one in small
                 )
             case cst.Raise(exc=cst.Call(args=args) as call):
-                short = [
-                    arg.with_changes(value=cst.Ellipsis()) if is_text(arg.value) else arg for arg in args
-                ]
-                node = node.with_changes(exc=call.with_changes(args=short))
+                return f"raise {self.of(call.func)}({', '.join(self._argument(arg) for arg in args)})"
         return " ".join(self._module.code_for_node(node).split())
+
+    def _argument(self, arg: cst.Arg) -> str:
+        if is_text(arg.value):
+            return "..."
+        return self.of(arg.with_changes(comma=cst.MaybeSentinel.DEFAULT))
 
     def with_change(self, index: int, change: _Change) -> str:
         """The module's source with a change in the statement at `index`."""
@@ -191,7 +195,8 @@ class _Finder:
             replaced = above.deep_replace(node, into)
             assert isinstance(replaced, cst.CSTNode)
             shown, changed, old = above, replaced, wider
-        return _short(old), _short(self._texts.of(changed) if shown is not node else self._texts.of(into))
+        new = self._texts.of(changed if shown is not node else into)
+        return _short(old.removesuffix(",")), _short(new.removesuffix(","))
 
 
 def _is_context(node: cst.CSTNode) -> bool:
@@ -304,6 +309,28 @@ def _empty(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         yield cst.SimpleString('b""' if "b" in node.prefix.lower() else '""')
     if isinstance(node, cst.FormattedStringText):
         yield node.with_changes(value="")
+
+
+def _regex(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """A regex (a raw text) whose counts, quantifiers or classes are a little off."""
+    if not isinstance(node, cst.SimpleString) or "r" not in node.prefix.lower():
+        return
+    for pattern, change in REGEX_CHANGES:
+        for found in re.finditer(pattern, node.value):
+            for new in change(found[0]):
+                yield node.with_changes(value=node.value[: found.start()] + new + node.value[found.end() :])
+
+
+REGEX_CHANGES: tuple[tuple[str, Callable[[str], tuple[str, ...]]], ...] = (
+    (r"(?<=[{,])\d+(?=[,}])", lambda count: (str(int(count) + 1), str(int(count) - 1))),
+    (r"(?<!\\)\+", lambda _: ("*",)),
+    (r"(?<!\\)\*", lambda _: ("+",)),
+    (r"(?<=[\])}\w])\?", lambda _: ("",)),
+    (r"\[0-9\]", lambda _: (r"\d",)),
+    (r"\[\^", lambda _: ("[",)),
+    (r"(?<=\()\?[a-z]+:", lambda _: ("?:",)),
+)
+"""What in a regex is changed, and into what. What is no regex then is caught by its first use."""
 
 
 def _negated(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
@@ -534,6 +561,7 @@ OPERATORS: tuple[tuple[str, Operator], ...] = (
     *((made.__name__.removeprefix("operator_"), _of_mutmut(kind, made)) for kind, made in mutation_operators),
     ("number", _before),
     ("empty", _empty),
+    ("regex", _regex),
     ("negated", _negated),
     ("half", _half),
     ("removed", _removed),

@@ -16,7 +16,7 @@ import typer
 
 from grader import __version__
 from grader.cli import author, check, grade, learn
-from grader.cli.context import BAD_INPUT, JUDGE_FAULT, Setting, UsageProblem, leave, setting_of, with_root
+from grader.cli.context import BAD_INPUT, JUDGE_FAULT, Setting, UsageProblem, setting_of, with_root
 from grader.course import CourseError
 
 MARKUP: Literal["rich"] | None = "rich" if sys.stdout is not None and sys.stdout.isatty() else None
@@ -32,10 +32,13 @@ app = typer.Typer(
     rich_markup_mode=MARKUP,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-learn.register(app)
-check.register(app)
-grade.register(app)
-author.register(app, MARKUP)
+for panel, commands in {
+    "Learner": (learn.list_, learn.show, check.check, learn.watch, learn.hint, learn.solution, learn.reset),
+    "Teacher": (grade.grade, grade.replay, grade.doctor),
+}.items():
+    for command in commands:
+        app.command(command.__name__.rstrip("_"), rich_help_panel=panel)(command)
+app.add_typer(author.app_of(MARKUP), rich_help_panel="Author")
 
 
 def _version(asked: bool) -> None:
@@ -83,18 +86,13 @@ def main() -> None:
 
 
 def _explained(error: Exception) -> int:
-    """Print one line for what the caller can mend, the traceback for what they cannot; gives the exit code."""
+    """Print a line for what the caller can mend, else the traceback; gives the exit code."""
+    from grader.judge.overlay import NotInstalled
     from grader.judge.sandboxes import SandboxUnavailable
     from grader.submission import SubmissionRefused
 
-    if isinstance(error, (CourseError, UsageProblem, SubmissionRefused, SandboxUnavailable)):
+    if isinstance(error, (CourseError, UsageProblem, SubmissionRefused, SandboxUnavailable, NotInstalled)):
         print(f"grader: {error}", file=sys.stderr)
-        return BAD_INPUT
-    if isinstance(error, OSError) and error.filename:
-        print(
-            f"grader: {error.filename}: {error.strerror}. Check the path and its permissions.",
-            file=sys.stderr,
-        )
         return BAD_INPUT
     import traceback
 
@@ -106,4 +104,4 @@ def _explained(error: Exception) -> int:
     return JUDGE_FAULT
 
 
-__all__ = ["app", "leave", "main", "run"]
+__all__ = ["app", "main", "run"]

@@ -1,7 +1,7 @@
 """Many submissions, one after another or in several processes, each judged once.
 
 Rule 1: a submission that cannot be taken spoils nothing but its own line.
-Rule 2: a stored result counts only if it would come out the same: same digests, seed, profile, sandbox, imports.
+Rule 2: a stored result counts only if it would come out the same: by digests, seed, profile, sandbox...
 Rule 3: a result with a judge's error is never stored.
 """
 

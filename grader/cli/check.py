@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
@@ -17,7 +17,7 @@ from grader.cli.context import EARNED, Setting, UsageProblem, leave, setting_of
 from grader.course import Exercise
 
 if TYPE_CHECKING:
-    from grader.grading import Options, Step
+    from grader.grading import Options
     from grader.report import Report, Result
     from grader.submission import Submission
 
@@ -27,9 +27,16 @@ OWN = "."
 """What `check` calls the learner's own submission."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command(rich_help_panel="Learner")(check)
+class Counted(Protocol):
+    """How far a run is: what `progress_of` shows."""
+
+    @property
+    def done(self) -> int:
+        """How many are done."""
+
+    @property
+    def planned(self) -> int:
+        """How many there are."""
 
 
 def check(
@@ -49,11 +56,11 @@ def check(
         str | None, typer.Option(metavar="FILE", help="Write the result as JSON; - prints it.")
     ] = None,
     debug: Annotated[
-        bool, typer.Option(help="Give your code the terminal, so that breakpoint() works.")
+        bool, typer.Option("--debug", help="Give your code the terminal, so that breakpoint() works.")
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every failure in full.")] = False,
 ) -> None:
-    """Check your code: shows the first rule that it does not keep, by the smallest case."""
+    """Judge your code and show what it does not do yet."""
     setting = setting_of(context)
     exercises = _chosen(setting, names or [], whole=whole)
     if not exercises:
@@ -76,13 +83,19 @@ def options_of(
 ) -> Options:
     """The options of a run. Raises UsageProblem for a profile or a sandbox that does not exist."""
     from grader.grading import Options
-    from grader.judge.sandboxes import SANDBOXES
 
     if profile not in PROFILES:
         raise UsageProblem(f"--profile {profile}: no such profile. It is one of {', '.join(PROFILES)}.")
-    if sandbox not in SANDBOXES:
-        raise UsageProblem(f"--sandbox {sandbox}: no such sandbox. It is one of {', '.join(SANDBOXES)}.")
+    known_sandbox(sandbox)
     return Options(profile=profile, sandbox=sandbox, seed=seed, debug=debug, imports=tuple(imports))
+
+
+def known_sandbox(name: str) -> None:
+    """Raise UsageProblem for a sandbox that does not exist."""
+    from grader.judge.sandboxes import SANDBOXES
+
+    if name not in SANDBOXES:
+        raise UsageProblem(f"--sandbox {name}: no such sandbox. It is one of {', '.join(SANDBOXES)}.")
 
 
 def write_json(setting: Setting, target: str, results: Sequence[Result]) -> None:
@@ -101,7 +114,7 @@ def write_json(setting: Setting, target: str, results: Sequence[Result]) -> None
 
 
 @contextmanager
-def progress_of(setting: Setting, label: str) -> Iterator[Callable[[Step], None] | None]:
+def progress_of(setting: Setting, label: str) -> Iterator[Callable[[Counted], None] | None]:
     """A line that shows which test of how many is done, on a terminal; nothing elsewhere."""
     if not setting.errors.terminal:
         yield None

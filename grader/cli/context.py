@@ -50,7 +50,7 @@ class Setting:
 
     @cached_property
     def course(self) -> Course:
-        """The course that was named, or the one around the current folder. Raises CourseError, UsageProblem."""
+        """The course that was named, or the one around this folder. Raises CourseError, UsageProblem."""
         if self.root is None:
             return Course.find()
         root = self.root

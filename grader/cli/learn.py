@@ -14,7 +14,6 @@ import typer
 from grader.cli.context import NOT_EARNED, Setting, UsageProblem, leave, setting_of
 from grader.course import Exercise
 
-PANEL = "Learner"
 Name = Annotated[
     str | None,
     typer.Argument(metavar="X", help="An exercise: its name, id or file. Without it: the one at hand."),
@@ -22,18 +21,8 @@ Name = Annotated[
 Named = Annotated[str, typer.Argument(metavar="X", help="An exercise: its name, id or file.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to `app`."""
-    app.command("list", rich_help_panel=PANEL)(list_)
-    app.command(rich_help_panel=PANEL)(show)
-    app.command(rich_help_panel=PANEL)(watch)
-    app.command(rich_help_panel=PANEL)(hint)
-    app.command(rich_help_panel=PANEL)(solution)
-    app.command(rich_help_panel=PANEL)(reset)
-
-
 def at_hand(setting: Setting, name: str | None) -> Exercise:
-    """The exercise called `name`, or the one to go on with. Raises UnknownExercise, UsageProblem if all is earned."""
+    """The exercise called `name`, or the one to go on with. Raises UnknownExercise, UsageProblem."""
     if name is not None:
         return setting.course.exercise(name)
     exercise = setting.memory.load().at_hand(setting.course)
@@ -45,7 +34,7 @@ def at_hand(setting: Setting, name: str | None) -> Exercise:
 
 
 def list_(context: typer.Context) -> None:
-    """Show the map of the course: what is done, points, minutes."""
+    """Show the map: what is done, points, minutes."""
     from grader.outputs.pages import show_map
 
     setting = setting_of(context)
@@ -123,7 +112,7 @@ def reset(
     name: Named,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Put the stub back in place of your file; your file is kept in a backup."""
+    """Put the stub back; what you had is kept."""
     from grader.authoring.stubs import stubs_of
     from grader.outputs.place import shown_path
     from grader.progress import back_up, write_files
@@ -134,7 +123,7 @@ def reset(
     stubs = stubs_of(setting.course, exercise)
     if not stubs:
         raise UsageProblem(
-            f"{exercise.name}: this copy of the course comes without answers, so the stub cannot be made anew. "
+            f"{exercise.name}: this copy of the course has no answers, so the stub cannot be made anew. "
             f"`git restore {shown_path(base)}` brings the one back that came with it."
         )
     extra = sorted(set(setting.course.files(exercise, base).values()) - set(stubs)) if base.is_dir() else []
@@ -168,7 +157,7 @@ def watch(
     sandbox: Annotated[str, typer.Option(help="bubblewrap, user or process.")] = "process",
     seed: Annotated[str, typer.Option(help="Chooses the examples.")] = "0",
 ) -> None:
-    """Check the exercise at hand whenever you save it; keys: n next, h hint, l list, q quit."""
+    """Check the exercise at hand whenever you save it."""
     from grader.watch import watch as run_watch
 
     setting = setting_of(context)

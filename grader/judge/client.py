@@ -56,7 +56,7 @@ class Worker:
         self._printed = ""
 
     @classmethod
-    def start(
+    def launch(
         cls,
         sandbox: str,
         tree: Path,
@@ -66,9 +66,9 @@ class Worker:
         guards: Guards | None = None,
         debug: bool = False,
     ) -> Worker:
-        """Start a worker on a composed tree and let it import the probe.
+        """Start a worker on a composed tree, order it to import the probe, and do not wait for it: see `ready`.
 
-        Raises ImportFailed if the submission raised, Ending or FinalEnding if it died or hung, SandboxUnavailable.
+        Raises SandboxUnavailable, Ending.
         """
         started = sandboxes.start(sandbox, tree, slot=slot, debug=debug)
         worker = cls(started, guards or (NO_GUARDS if debug else Guards()))
@@ -79,14 +79,31 @@ class Worker:
             "output_bytes": 0 if debug else OUTPUT_BYTES,
         }
         try:
-            worker._import(order)
+            worker.send("start", order)
         except BaseException:
             worker.close()
             raise
         return worker
 
-    def _import(self, order: dict[str, Any]) -> None:
-        for kind, *payload in self.exchange("start", order):
+    @classmethod
+    def start(cls, sandbox: str, tree: Path, **options: Any) -> Worker:
+        """`launch`, and wait until the worker is `ready`."""
+        return cls.launch(sandbox, tree, **options).ready()
+
+    def ready(self) -> Worker:
+        """Wait until the submission is imported.
+
+        Raises ImportFailed if it raised, Ending or FinalEnding if it died or hung; the worker has ended then.
+        """
+        try:
+            self._import()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def _import(self) -> None:
+        for kind, *payload in self.answers():
             if kind == "ready" and isinstance(payload[0], dict):
                 self.held = payload[0]
                 return

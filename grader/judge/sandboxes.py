@@ -1,11 +1,11 @@
 """The sandboxes: how a worker is started, watched from outside, and ended without leftovers.
 
-Rule 1: never a silent fallback: a sandbox that this machine cannot give raises SandboxUnavailable, with the cure.
-Rule 2: every sandbox gives the worker the same surroundings (environment, limits, system calls, readable files)
-    as far as the platform can, so that a verdict does not depend on it.
-Rule 3: what starts here ends here: the group or namespace, what is left of the slot's uid, the scratch folder.
-Rule 4: a worker dies with the thread that started it (the kernel's parent-death signal follows threads): start it
-    from a thread that lives as long as it does.
+Rule 1: never a silent fallback: a sandbox that this machine cannot give raises SandboxUnavailable.
+Rule 2: every sandbox gives the worker the same surroundings (environment, limits, system calls, readable
+    files) as far as the platform can, so that a verdict does not depend on it.
+Rule 3: what starts here ends here: the group or namespace, what is left of the slot's uid, the scratch.
+Rule 4: a worker dies with the thread that started it (the parent-death signal follows threads): start it from
+    a thread that lives as long as it does.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import compileall
 import hashlib
 import os
+import re
 import select
 import shutil
 import signal
@@ -56,7 +57,7 @@ class SandboxUnavailable(Exception):  # noqa: N818 - reads as what it says
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one worker may use: `cpu_seconds` in its whole life, a backstop; `processes` counts threads too."""
+    """What one worker may use. `cpu_seconds`: in its whole life, a backstop; `processes`: threads too."""
 
     memory_bytes: int = 1 << 30
     file_bytes: int = 1 << 20
@@ -72,7 +73,7 @@ class Slot:
     """A number that no other grader on this machine holds, and as root on Linux a uid that goes with it.
 
     A context manager. It is held by the name of an abstract Unix socket: the kernel lets go of it when the
-    grader ends, however it ends, and no file is left. The uids lie where neither systemd nor Debian gives any out.
+    grader ends, however it ends, and no file is left. Neither systemd nor Debian gives such uids out.
     """
 
     FIRST_UID = 60_600
@@ -88,6 +89,7 @@ class Slot:
             self.number, self._lock = self._first_free()
             self.uid = self.FIRST_UID + self.number
             end_processes_of(self.uid)
+            self._remove_leftovers()
         return self
 
     def __exit__(
@@ -100,8 +102,19 @@ class Slot:
             self._lock.close()
             self._lock = None
 
+    def new_scratch(self) -> Path:
+        """A fresh folder for a worker to write in, where the next holder of the slot will look for it."""
+        return Path(tempfile.mkdtemp(prefix=f"fastasgi-worker-{self.number}-"))
+
+    def _remove_leftovers(self) -> None:
+        """Remove the scratch folders of a grader that held this slot and was killed."""
+        for folder in Path(tempfile.gettempdir()).glob(f"fastasgi-worker-{self.number}-*"):
+            status = folder.lstat()
+            if stat.S_ISDIR(status.st_mode) and status.st_uid in (0, self.uid):
+                remove_tree(folder)
+
     def _first_free(self) -> tuple[int, socket.socket]:
-        # Containers may share the host's uids: each begins elsewhere, so that they rarely share a uid's limits.
+        # Containers may share the host's uids, and so their limits: each begins elsewhere.
         offset = int.from_bytes(hashlib.sha256(socket.gethostname().encode()).digest()[:2], "big")
         taken = _accounts()
         for step in range(self.COUNT):
@@ -147,7 +160,7 @@ def _processes_of(uid: int) -> list[psutil.Process]:
 
 
 def _kill(processes: Sequence[psutil.Process]) -> None:
-    """Kill processes, which need not be children, and wait until they are gone or only wait for their parent."""
+    """Kill processes, children or not, and wait until they have ended (their parent may still reap them)."""
     handles = [handle for process in processes if (handle := _handle(process)) is not None]
     for process in processes:
         with suppress(psutil.NoSuchProcess):
@@ -169,13 +182,21 @@ def _handle(process: psutil.Process) -> int | None:
 # --- a started worker
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A worker's process id and user id, as the judge's namespace has them."""
+
+    pid: int
+    uid: int
+
+
 @dataclass(slots=True)
 class Started:
     """A worker that has been started and waits for its first frame.
 
     `channel` is the judge's end of the stream; `output` a descriptor of the unlinked file that takes the
-    worker's stdout and stderr (-1 in debug); `policy` goes to the worker in its first frame; `root` is the tree
-    as the worker sees it. The caller closes `channel` and `output`.
+    worker's stdout and stderr (-1 in debug); `policy` goes to the worker in its first frame; `root` is the
+    tree as the worker sees it. `kill` closes `output`, and the caller `channel`.
     """
 
     process: subprocess.Popen[bytes]
@@ -208,9 +229,12 @@ class Started:
             end_processes_of(self._uid)
         if self.scratch is not None:
             remove_tree(self.scratch)
+        if self.output >= 0:
+            os.close(self.output)
+            self.output = -1
 
     def exit_code(self, timeout: float) -> int | None:
-        """How the worker ended: its exit code, or minus a signal's number; None if it has not ended in time."""
+        """How the worker ended: its exit code, or minus a signal's number; None if it has not ended."""
         try:
             code = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -234,6 +258,13 @@ class Started:
                 self._last_peak = max(self._last_peak, _peak_bytes(worker))
         return self._last_peak
 
+    def identity(self) -> Identity:
+        """Who the worker is, seen from outside. Raises psutil.NoSuchProcess if it is gone."""
+        worker = self._find_worker()
+        if worker is None:
+            raise psutil.NoSuchProcess(self.process.pid)
+        return Identity(worker.pid, worker.uids().effective if os.name == "posix" else -1)
+
     @property
     def _confined_to_itself(self) -> bool:
         """Whether no process can be left: those of a namespace end with it."""
@@ -241,7 +272,9 @@ class Started:
 
     def _find_worker(self) -> psutil.Process | None:
         """The worker's own process: under bubblewrap a grandchild, which comes a little after its parents."""
-        if self._worker is None and self.process.returncode is None:
+        if self._worker is not None:
+            return self._worker if self._worker.is_running() else None
+        if self.process.returncode is None:
             if self.sandbox != "bubblewrap":
                 self._worker = psutil.Process(self.process.pid)
             else:
@@ -274,19 +307,16 @@ def _cpu_seconds(process: psutil.Process) -> float:
 def _peak_bytes(process: psutil.Process) -> int:
     if not _LINUX:
         return int(process.memory_info().rss)
-    for line in (
-        Path(f"/proc/{process.pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
-    ):
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return 0
+    status = Path(f"/proc/{process.pid}/status").read_bytes()
+    found = re.search(rb"^VmHWM:\s*(\d+) kB", status, flags=re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
 
 
 # --- what may be had here
 
 
 def default_for_grade() -> str:
-    """The sandbox for other people's code where none is named. Raises SandboxUnavailable, gives no weaker one."""
+    """The sandbox for other people's code where none is named. Raises SandboxUnavailable: no weaker one."""
     try:
         available("bubblewrap")
     except SandboxUnavailable as error:
@@ -448,7 +478,7 @@ def _plan_bubblewrap(tree: Path, slot: Slot, limits: Limits, policy: dict[str, A
 def _plan_plain(
     name: str, tree: Path, slot: Slot, limits: Limits, policy: dict[str, Any], debug: bool
 ) -> _Plan:
-    scratch = Path(tempfile.mkdtemp(prefix="worker-"))
+    scratch = slot.new_scratch()
     policy["parent"] = os.getpid()
     if not debug:
         policy["landlock"] = {"read": _readable(tree), "write": [str(scratch), *_DEVICES]}
@@ -536,7 +566,7 @@ def _worker_folder() -> Path:
 
 @cache
 def _compile_worker() -> None:
-    """Write the bytecode of the worker's modules: the worker itself never writes any, and starts twice as fast."""
+    """Write the bytecode of the worker's modules, for a faster start: it never writes any itself."""
     compileall.compile_dir(_worker_folder(), quiet=2)
 
 
@@ -573,7 +603,7 @@ def _stdlib_entries() -> tuple[str, ...]:
         for folder in sorted(folders)
         if folder.is_dir()
         for entry in sorted(folder.iterdir())
-        if entry.name not in ("site-packages", "dist-packages", "__pycache__")
+        if entry.name not in ("site-packages", "dist-packages")
     )
 
 
@@ -603,7 +633,7 @@ def open_to_all(tree: Path) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a stranger's folder, however deep it nests and whatever its modes: what is deep is moved up first."""
+    """Remove a stranger's folder, whatever its modes and however deep: what is deep is moved up first."""
     moved = 0
     while entries := list(folder.iterdir()):
         for entry in entries:
@@ -630,7 +660,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def _bubblewrap(tree: Path, own_uid: bool) -> list[str]:
-    """The command line up to the interpreter. `own_uid`: the worker takes its slot's uid, which needs root."""
+    """The command line up to the interpreter. `own_uid`: the worker takes its slot's uid; needs root."""
     stdlib = _stdlib()
     binds = [
         *_python_binds(),

@@ -1,4 +1,4 @@
-"""Expected against received: side by side in words where they are short, as a diff of lines where they are long.
+"""Expected against received: one below the other where they are short, a diff of lines where they are long.
 
 Rule 1: a value is laid out by parsing its text as a literal; nothing is evaluated.
 Rule 2: where both are one long line, the place where they part is told.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -17,6 +18,9 @@ from grader.outputs.place import chapter_text, chapter_title, place_of, shown_pa
 from grader.outputs.screen import Screen, columns, indented, styled
 from grader.outputs.terminal import points_text
 from grader.progress import Progress, Standing
+
+if TYPE_CHECKING:
+    from grader.judge.doctor import Check
 
 COURSE_TITLE = "Building an ASGI framework"
 STARS = "*****"
@@ -167,9 +171,28 @@ def _sheet_text(course: Course, exercise: Exercise) -> str:
         for heading in SECTIONS
         if heading != "Hints" and exercise.section(heading)
     ]
-    ending = f"Check: `grader check {exercise.name}`. Hints: `grader hint {exercise.name}` ({len(exercise.hints)})."
+    ending = (
+        f"Check: `grader check {exercise.name}`. {len(exercise.hints)} hints: `grader hint {exercise.name}`."
+    )
     blocks = [f"# {exercise.title}", "\n".join(facts), *sections, ending]
     return "\n\n".join(blocks)
+
+
+def show_examination(screen: Screen, name: str, checks: Sequence[Check]) -> None:
+    """What a sandbox holds on this machine, one line a protection, with the cure where it does not hold."""
+    screen.print(styled((name, "bold")))
+    table = columns("left", "left")
+    for check in checks:
+        held = styled(("held", "green") if check.held else ("not held", "bold red"))
+        table.add_row(check.protection, held, check.words)
+        if check.cure:
+            table.add_row("", "", styled("-> ", check.cure))
+    screen.print(indented(table), "")
+
+
+def show_unavailable(screen: Screen, name: str, why: str) -> None:
+    """A sandbox that this machine does not give, and the cure."""
+    screen.print(styled((name, "bold")), indented(styled(("not available", "bold red"), f": {why}")), "")
 
 
 def show_hints(screen: Screen, exercise: Exercise, *, first: int, last: int) -> None:

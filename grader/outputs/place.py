@@ -15,7 +15,7 @@ from grader.course import Course, Exercise
 
 @dataclass(frozen=True)
 class Place:
-    """The places of one exercise, as text: the learner's file, the sheet, and the chapter's text ("" if none)."""
+    """The places of one exercise, as text: the learner's file, the sheet, the chapter's text ("" if none)."""
 
     file: str
     sheet: str

@@ -22,7 +22,7 @@ MAX_WIDTH = 110
 ASCII = {"←": "<-", "→": "->", "✓": "+", "✗": "x", "·": "-", "…": "..."}
 """What is printed instead of our own signs on a stream that cannot encode them."""
 UNSEEN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
-"""Categories of Unicode whose characters are shown as escapes: control, format, surrogate, private, unassigned."""
+"""Categories of Unicode that are shown as escapes: control, format, surrogate, private, unassigned."""
 
 
 class Screen:
@@ -90,15 +90,15 @@ def indented(part: RenderableType, by: int = 2) -> Padding:
     return Padding(part, (0, 0, 0, by), expand=False)
 
 
-def columns(*fixed: str) -> Table:
-    """A table without lines: one column for each justification in `fixed`, never wrapped, and a last one that may be.
+def columns(*fixed: str, last_wraps: bool = True) -> Table:
+    """A table without lines: a column, never wrapped, for each justification in `fixed`, and a last one.
 
-    Rows are added by `add_row`.
+    The last is wrapped, or cut if not `last_wraps`. Rows are added by `add_row`.
     """
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for justify in fixed:
         table.add_column(justify="right" if justify == "right" else "left", no_wrap=True)
-    table.add_column(overflow="fold")
+    table.add_column(overflow="fold" if last_wraps else "ellipsis", no_wrap=not last_wraps)
     return table
 
 

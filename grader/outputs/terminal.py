@@ -1,13 +1,14 @@
 """A verdict for the learner: what is not met yet, shown by the smallest case, and what to do about it.
 
-Rule 1: the order is: the rule; the smallest case or the conversation; expected and received; the learner's own
-traceback; where to read; how to get a hint.
+Rule 1: the order is: the rule; the smallest case or the conversation; expected and received; the learner's
+        own traceback; where to read; how to get a hint.
 Rule 2: one failure in full, the others in one line each, unless asked for all.
-Rule 3: whatever came from the submission passes `visible`. No frame of the grader, pytest or Hypothesis is shown.
+Rule 3: what came from the submission passes `visible`. No frame of the grader, pytest or Hypothesis is shown.
 """
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -26,18 +27,18 @@ ADVICE: Mapping[Outcome, str] = {
     "passed": "",
     "failed": "",
     "not_attempted": "This part still raises NotImplementedError. Replace that line by your code.",
-    "timed_out": "Your code was still computing when its time was up. Look for a loop that never comes to its end.",
+    "timed_out": "Look for a loop that never comes to its end, or for work that explodes with the input.",
     "stalled": (
-        "Your code waits for ever: no event will come any more. Most often `await receive()` is called once more "
-        "after the last event; find the condition that should have ended the loop."
+        "Most often `await receive()` is called once more after the last event: "
+        "find the condition that should have ended the loop."
     ),
     "out_of_memory": (
-        "Your code asked for more memory than it gets. Look for a list or a buffer that grows at every step, "
-        "or for one number from the input that decides how much you allocate."
+        "Look for a list or a buffer that grows at every step, "
+        "or for a number from the input that decides how much you allocate."
     ),
     "crashed": (
-        "The process that ran your code ended in the middle of it. Look for sys.exit(), os._exit() or a recursion "
-        "without an end; let exceptions out instead."
+        "The process that ran your code ended in the middle of it. "
+        "Look for sys.exit(), os._exit() or a recursion without an end; raise an exception instead."
     ),
     "blocked": "Fix the import first; then this one is judged.",
     "judge_error": "This is a fault of the grader, not of your code, and no verdict on it. Run it again.",
@@ -58,6 +59,12 @@ ARROW_STYLES: Mapping[str, str] = {
     "raised": "bold red",
     "waits": "bold yellow",
 }
+PROBE = "probe.py"
+"""The file of ours that runs beside the learner's code; its frames tell a learner nothing."""
+DIFFERS = "your code's answer differs"
+"""What the judge says of a comparison that needs no words."""
+ALIKE = 0.7
+"""From this likeness on, a test's title only repeats the rule."""
 MAX_OUTPUT = 20
 """Lines of what the submission printed that are shown, from the end."""
 
@@ -65,7 +72,7 @@ MAX_OUTPUT = 20
 def show_report(
     screen: Screen, report: Report, exercise: Exercise, place: Place, *, verbose: bool = False
 ) -> None:
-    """Print the verdict on one exercise: the first failure in full (all of them if `verbose`), then the points."""
+    """Print the verdict on one exercise: the first failure in full (all if `verbose`), then the points."""
     screen.print(_headline(report))
     for note in report.notes:
         screen.print(styled(("Note: ", "yellow"), visible(note)))
@@ -105,7 +112,7 @@ def _name(report: Report) -> str:
 
 
 def _headline(report: Report) -> Text:
-    mark = "passed" if report.earned else ("failed" if report.valid else "judge_error")
+    mark: Outcome = "passed" if report.earned else ("failed" if report.valid else "judge_error")
     style = "bold green" if report.earned else "bold"
     return styled(
         _mark(mark),
@@ -193,17 +200,31 @@ def _case(entry: RequirementResult, exercise: Exercise, place: Place, width: int
     inner = width - 4
     if entry.counterexample and not _told_by(entry.transcript, entry):
         yield from _block("Smallest input that shows it", _inputs(entry))
-    if entry.transcript:
-        yield from _block(_transcript_label(entry.transcript), _transcript(entry.transcript))
-    words = " ".join(part for part in (visible(entry.message), ADVICE[entry.outcome]) if part)
+    lines = [line for line in entry.transcript if line.kind != "note" or line.text != entry.message]
+    if lines:
+        lines += _ending(entry)
+        yield from _block(_transcript_label(lines), _transcript(lines))
+    words = " ".join(part for part in (_said(entry), ADVICE[entry.outcome]) if part)
     if words:
-        yield from _block("What is wrong" if entry.outcome == "failed" else "What happened", styled(words))
+        yield from _block("What is wrong", styled(words))
     if entry.expected is not None or entry.received is not None:
         yield ""
         for part in comparison(entry.expected, entry.received, inner):
             yield indented(part)
-    if entry.traceback:
-        yield from _block("In your code", _traceback(entry.traceback, exercise, place))
+    frames = [frame for frame in entry.traceback if frame.file != PROBE]
+    if frames:
+        yield from _block("In your code", _traceback(frames, exercise, place))
+
+
+def _said(entry: RequirementResult) -> str:
+    """The message as a sentence; empty where both sides of a comparison, or the transcript, say the same."""
+    message = visible(entry.message)
+    if message == DIFFERS and entry.expected is not None and entry.received is not None:
+        return ""
+    if any(line.kind == "raised" and message == f"your code raised {line.text}" for line in entry.transcript):
+        return ""
+    end = "" if not message or message.endswith((".", "?", "!", ":")) else "."
+    return message[:1].upper() + message[1:] + end
 
 
 def _block(label: str, part: RenderableType) -> Iterator[RenderableType]:
@@ -219,11 +240,8 @@ def _label(text: str) -> Text:
 def _title(entry: RequirementResult) -> str:
     """The title of the test that did not pass, where it tells more than the rule."""
     title = next((test.title for test in entry.tests if test.outcome != "passed"), "")
-    return "" if _same_words(title, entry.sentence) else title
-
-
-def _same_words(one: str, other: str) -> bool:
-    return one.strip(" .").casefold() == other.strip(" .").casefold()
+    alike = difflib.SequenceMatcher(None, title.casefold(), entry.sentence.casefold()).ratio()
+    return "" if alike > ALIKE else title
 
 
 def _told_by(transcript: Sequence[Line], entry: RequirementResult) -> bool:
@@ -244,8 +262,15 @@ def _inputs(entry: RequirementResult) -> RenderableType:
 
 def _transcript_label(transcript: Sequence[Line]) -> str:
     if any(line.kind in ("received", "sent", "send_failed", "waits") for line in transcript):
-        return "The conversation (← your app received, → your app sent)"
+        return "The conversation (← your code received, → your code sent)"
     return "What was called"
+
+
+def _ending(entry: RequirementResult) -> list[Line]:
+    """The line that the judge does not write: where the code waits."""
+    if entry.outcome != "stalled" or any(line.kind == "waits" for line in entry.transcript):
+        return []
+    return [Line(kind="waits", text="here, for something that never comes")]
 
 
 def _transcript(transcript: Sequence[Line]) -> RenderableType:
@@ -303,7 +328,7 @@ def _tail(output: str) -> Text:
 
 def _points(report: Report, shown: RequirementResult | None) -> RenderableType:
     """A line for each requirement; the sentence of those that are open and not shown above."""
-    table = columns("left", "left", "right", "left")
+    table = columns("left", "left", "right", "left", last_wraps=False)
     for entry in report.requirements:
         style = STYLES.get(entry.outcome, "bold red")
         tells = entry.outcome not in ("passed", "blocked") and entry is not shown

@@ -44,7 +44,6 @@ class Plan:
     secret: bytes = b""
     shrink: bool = True
     stop_first: bool = False
-    blocked: bool = False
     replay: dict[str, dict[str, Any]] | None = None
 
     def seed_of(self, test: str) -> int:
@@ -54,10 +53,18 @@ class Plan:
 
 
 class SuitePlugin:
-    """One run of one suite on one submission. `on_test(title, requirement, outcome)` is called after each test."""
+    """One run of one suite on one submission.
+
+    `opening()` is called once the plan is made, and tells why nothing can be judged, or None; `on_test` is called with
+    a test's title, requirement and outcome after each.
+    """
 
     def __init__(
-        self, plan: Plan, submission: Submission, on_test: Callable[[str, str, Outcome], None] | None = None
+        self,
+        plan: Plan,
+        submission: Submission,
+        opening: Callable[[], Verdict | None],
+        on_test: Callable[[str, str, Outcome], None],
     ) -> None:
         self.plan = plan
         self.planned: tuple[Planned, ...] = ()
@@ -67,6 +74,8 @@ class SuitePlugin:
         self.broken: list[str] = []
         self._recorder = Recorder(submission)
         self._submission = submission
+        self.blocked: Verdict | None = None
+        self._opening = opening
         self._on_test = on_test
 
     @pytest.fixture(scope="session")
@@ -99,7 +108,9 @@ class SuitePlugin:
         self.planned = tuple(Planned(name, tuple(tests)) for name, tests in by_requirement.items())
 
     def pytest_runtestloop(self) -> bool | None:
-        return True if self.plan.blocked or self.broken else None
+        if not self.broken:
+            self.blocked = self._opening()
+        return True if self.blocked or self.broken else None
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, None]:
@@ -110,8 +121,7 @@ class SuitePlugin:
         result.force_result(None)
         self.verdicts[item.name] = verdict
         self.seconds[item.name] = time.perf_counter() - started
-        if self._on_test is not None:
-            self._on_test(self.titles[item.name], _requirement(item), verdict.outcome)
+        self._on_test(self.titles[item.name], _requirement(item), verdict.outcome)
         if self.plan.stop_first and verdict.outcome != "passed":
             item.session.shouldstop = "a requirement is lost"
 

@@ -26,15 +26,16 @@ RESTARTS = 10
 
 
 class Submission:
-    """The submission under judgement. `start` gives a fresh worker; `name` is the exercise's, for the stub's marker."""
+    """The submission under judgement. `start` launches a fresh worker; `name` is the exercise's, for the stub's marker."""
 
     def __init__(self, start: Callable[[], Worker], name: str) -> None:
         self._start = start
         self._marker = re.compile(rf"{re.escape(name)}: [\w.]+")
+        self._launched: Worker | None = None
         self._worker: Worker | None = None
         self._restarts = 0
         self.events: list[Event] = []
-        self._ended: list[Worker] = []
+        self._workers: list[Worker] = []
 
     def call(self, function: str, /, **values: Any) -> Any:
         """Call a function of the probe with values; returns its value. Raises `Raised` with the submission's error."""
@@ -70,10 +71,18 @@ class Submission:
             async with Session(worker, config, self.events.append, real_time=real_time) as session:
                 yield session
 
+    def launch(self) -> None:
+        """Start a worker, if none runs, without waiting for it. Raises SandboxUnavailable, Ending."""
+        if self._launched is None and self._worker is None:
+            self._launched = self._start()
+
     def open(self) -> None:
-        """Start a worker, if none runs. Raises ImportFailed, Ending, FinalEnding."""
-        if self._worker is None:
-            self._worker = self._start()
+        """Have a worker with the submission imported. Raises ImportFailed, Ending, FinalEnding."""
+        self.launch()
+        launched, self._launched = self._launched, None
+        if launched is not None:
+            self._workers.append(launched)
+            self._worker = launched.ready()
 
     def begin_test(self) -> None:
         """A new test has the full number of restarts."""
@@ -85,14 +94,14 @@ class Submission:
 
     def close(self) -> None:
         """End the worker."""
-        if self._worker is not None:
-            self._worker.close()
-            self._ended.append(self._worker)
-            self._worker = None
+        for worker in (self._launched, self._worker):
+            if worker is not None:
+                worker.close()
+        self._launched = self._worker = None
 
     def resources(self) -> Resources:
-        """What the workers that have ended used."""
-        used = [worker.started for worker in self._ended]
+        """What the workers used, once they have ended."""
+        used = [worker.started for worker in self._workers]
         return Resources(
             cpu_seconds=round(sum(started.cpu_seconds() for started in used), 4),
             peak_bytes=max((started.peak_bytes() for started in used), default=0),
@@ -100,8 +109,8 @@ class Submission:
         )
 
     def output(self) -> str:
-        """What the workers that have ended printed, capped."""
-        return "".join(worker.output() for worker in self._ended)[:MAX_OUTPUT]
+        """What the workers printed, once they have ended, capped."""
+        return "".join(worker.output() for worker in self._workers)[:MAX_OUTPUT]
 
     @contextmanager
     def _exchange(self) -> Iterator[Worker]:

@@ -2,22 +2,21 @@
 
 Rule 1: every sandbox installs the same system-call filter, so that a verdict does not depend on the sandbox.
 Rule 2: what does not hold is reported, never assumed: `confine` tells what the kernel granted.
-Rule 3: the order is fixed: limits, identity, capabilities, parent-death signal, files, system calls. Each step
-    needs a right that a later one takes away.
-Rule 4: standard library only; Linux is reached through ctypes, and elsewhere every step is a plain "not held".
+Rule 3: the order is fixed: limits, identity, capabilities, parent-death signal, files, system calls. Each
+    step needs a right that a later one takes away.
+Rule 4: standard library only; Linux is reached through ctypes; elsewhere every step is a plain "not held".
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import platform
 import signal
+import stat
 import struct
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 try:
@@ -32,8 +31,8 @@ except ImportError:  # Windows
 PROTECTIONS = ("uid", "rlimits", "no_new_privs", "landlock", "seccomp")
 """What `confine` reports on."""
 THREAD_STACK = 4 << 20
-"""Bytes of stack of each thread, half of the usual. A recursion without end is still a RecursionError (at 1 MiB,
-json and repr crash Python 3.13), and all threads that a uid may have fit into the limit of address space."""
+"""Bytes of stack of each thread, half of the usual. A recursion without end is still a RecursionError (at
+1 MiB, json and repr crash Python 3.13), and all threads of a uid fit into the limit of address space."""
 
 _LINUX = sys.platform.startswith("linux") and ctypes is not None
 
@@ -57,11 +56,11 @@ def confine(policy: Mapping[str, Any]) -> dict[str, bool]:
     """Apply what `policy` asks for and tell which of `PROTECTIONS` hold. Raises NotConfined.
 
     Keys, all optional:
-    `uid`, `gid`: the ids to take (needs root); `keep_read_capability`: keep the right to pass closed folders, which
-    Landlock then confines; `memory_bytes` (address space), `file_bytes` (of a file), `cpu_seconds` (of the whole
-    life), `processes` (processes and threads of the uid), `open_files`: limits; `parent`: the judge's process id, to
-    end with it; `landlock`: `{"read": paths, "write": paths}`; `seccomp`: whether to filter system calls; `must`:
-    names of protections without which the worker may not run.
+    `uid`, `gid`: the ids to take (needs root); `keep_read_capability`: keep the right to pass closed folders,
+    for Landlock to confine; `memory_bytes` (address space), `file_bytes` (of a file), `cpu_seconds` (of the
+    whole life), `processes` (processes and threads of the uid), `open_files`: limits; `parent`: the judge's
+    process id, to end with it; `landlock`: `{"read": paths, "write": paths}`; `seccomp`: whether to filter
+    system calls; `must`: names of protections without which the worker may not run.
     """
     held = dict.fromkeys(PROTECTIONS, False)
     threading.stack_size(THREAD_STACK)
@@ -75,7 +74,7 @@ def confine(policy: Mapping[str, Any]) -> dict[str, bool]:
         if "landlock" in policy:
             held["landlock"] = _restrict_files(policy["landlock"])
         if policy.get("seccomp"):
-            held["seccomp"] = _install_filter(filter_program(platform.machine(), os.getpid()))
+            held["seccomp"] = _install_filter(filter_program(os.uname().machine, os.getpid()))
     missing = [name for name in policy.get("must", ()) if not held[name]]
     if missing:
         raise NotConfined(f"the kernel did not grant: {', '.join(missing)}")
@@ -215,7 +214,7 @@ def _allow(ruleset: int, path: str, rights: int) -> bool:
     except OSError:
         return True  # what is not there needs no right
     try:
-        if not Path(path).is_dir():
+        if not stat.S_ISDIR(os.fstat(beneath).st_mode):
             rights &= _FILE_READ | _FILE_WRITE
         rule = struct.pack("=Qi", rights, beneath)
         return _syscall(_ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(1), rule, ctypes.c_uint32(0)) == 0
@@ -312,7 +311,7 @@ _FIOSETOWN, _SIOCSPGRP, _TIOCSTI, _TIOCSCTTY, _TIOCLINUX = 0x8901, 0x8902, 0x541
 
 
 def filter_program(machine: str, own_pid: int) -> list[Instruction]:
-    """The filter for `machine` (as `platform.machine()` names it); empty where it has none."""
+    """The filter for `machine` (as uname(2) names it); empty where it has none."""
     architecture = _MACHINES.get(machine.lower())
     if architecture is None:
         return []
@@ -423,7 +422,7 @@ def _ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
 
 def seccomp_available() -> bool:
     """Whether this machine has the filter and the kernel takes one."""
-    if not (_LINUX and filter_program(platform.machine(), 1)):
+    if not (_LINUX and filter_program(os.uname().machine, 1)):
         return False
     # An empty filter is refused as a bad address where filters are known, and as invalid where they are not.
     return _prctl(PR_SET_SECCOMP, 2, 0) == -1 and ctypes.get_errno() == errno.EFAULT

@@ -50,7 +50,7 @@ def _entries(root: str) -> list[str]:
 
 def install(root: str, allowed: Iterable[str]) -> None:
     """Put the tree on the path and the gate before all finders; hide the worker's own modules."""
-    sys.meta_path.insert(0, Gate(root, allowed))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, Gate(root, allowed))
     sys.path.insert(0, root)
     for name in [name for name in sys.modules if name.partition(".")[0] in ("msgspec", "worker")]:
         del sys.modules[name]

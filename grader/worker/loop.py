@@ -12,12 +12,14 @@ import selectors
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 THREADS = 4
 """Threads of the executor."""
 POOL = "pool-of-the-loop"
+Result = TypeVar("Result")
+Arguments = TypeVarTuple("Arguments")
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
@@ -44,7 +46,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Move the clock."""
         self._now += seconds
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Arguments]], Result], *args: Unpack[Arguments]
+    ) -> asyncio.Future[Result]:
         """As in asyncio; counted, so that the loop knows that a thread is at work."""
         future = super().run_in_executor(executor, func, *args)
         self._busy_threads += 1
@@ -69,7 +73,7 @@ def _jump(timeout: float | None) -> float | None:
     return timeout
 
 
-class _IdleSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
+class _IdleSelector(selectors.DefaultSelector):
     """Asks the loop's owner before it would block."""
 
     def __init__(self, loop: VirtualTimeLoop) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from typing import cast
 
 
 class CappedFile(io.RawIOBase):
@@ -41,10 +42,11 @@ class CappedFile(io.RawIOBase):
 def cap_output(limit: int) -> None:
     """Let `sys.stdout` and `sys.stderr` write at most `limit` bytes each. 0 leaves them as they are."""
     if limit:
-        sys.stdout = sys.__stdout__ = _writer(1, limit)
-        sys.stderr = sys.__stderr__ = _writer(2, limit)
+        sys.stdout = _writer(1, limit)
+        sys.stderr = _writer(2, limit)
+        vars(sys).update(__stdout__=sys.stdout, __stderr__=sys.stderr)
 
 
 def _writer(descriptor: int, limit: int) -> io.TextIOWrapper:
-    raw = CappedFile(descriptor, limit)
-    return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", line_buffering=True, write_through=True)  # type: ignore[type-var]
+    raw = cast("io.BufferedWriter", CappedFile(descriptor, limit))  # unbuffered: nothing is lost in a crash
+    return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)

@@ -8,16 +8,19 @@ from typing import Any
 import request_body
 
 
-def app(function: str, *, take: int | None = None, **options: Any) -> Callable[..., Awaitable[Any]]:
+def app(
+    function: str, *, take: int | None = None, exact: bool = False, **options: Any
+) -> Callable[..., Awaitable[Any]]:
     """An application that calls `function` on its `receive`.
 
-    `read_body` is called with the `options`, and what it gives is what the application returns. Each chunk of
-    `stream_body` is sent on as `probe.chunk`, so that it stands in the transcript where it was handed over.
-    The consumer stops after `take` chunks, if that is given.
+    `read_body` is called with the `options`, and what it gives is what the application returns; a bytearray
+    passes as bytes there, unless `exact`. Each chunk of `stream_body` is sent on as `probe.chunk`, so that it
+    stands in the transcript where it was handed over. The consumer stops after `take` chunks, if any.
     """
 
     async def read(scope: Any, receive: Any, send: Any) -> Any:
-        return await request_body.read_body(receive, **options)
+        body = await request_body.read_body(receive, **options)
+        return bytes(body) if type(body) is bytearray and not exact else body
 
     async def stream(scope: Any, receive: Any, send: Any) -> None:
         chunks = request_body.stream_body(receive)
