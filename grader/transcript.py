@@ -16,11 +16,16 @@ import msgspec
 
 MAX_TEXT = 400
 """Characters of one value's text; the middle of a longer one is left out."""
+ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")
+"""Where an object lies, as its `repr` tells it: another place in each process."""
+CONTROL = re.compile(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\U0010ffff]")
 MAX_LINES = 60
 """Lines of one transcript in a report; the middle of a longer one is left out."""
 
 Kind = Literal["called", "received", "sent", "send_failed", "cancelled", "returned", "raised", "waits", "note"]
 
+ENDS = frozenset({"returned", "raised", "cancelled"})
+"""The kinds of event with which a call ends."""
 ARROWS: Mapping[str, str] = {
     "called": "call",
     "received": "←",
@@ -133,16 +138,21 @@ class Transcript:
     @property
     def raised(self) -> Error | None:
         """What the app raised, or None if it returned."""
-        last = self.events[-1] if self.events else None
-        return last.value if last is not None and last.kind == "raised" else None
+        end = self._end
+        return end.value if end is not None and end.kind == "raised" else None
 
     @property
     def returned(self) -> Any:
         """What the app returned. Raises `Raised` with the app's error if it raised."""
-        last = self.events[-1]
-        if last.kind == "raised":
-            raise Raised(last.value)
-        return last.value
+        end = self._end
+        if end is not None and end.kind == "raised":
+            raise Raised(end.value)
+        return end.value if end is not None else None
+
+    @property
+    def _end(self) -> Event | None:
+        """How the call ended: messages of a task that it left running may stand behind it."""
+        return next((event for event in reversed(self.events) if event.kind in ENDS), None)
 
 
 def _step(event: Event) -> str:
@@ -153,14 +163,18 @@ def _step(event: Event) -> str:
 
 def lines(events: Iterable[Event]) -> tuple[Line, ...]:
     """The events as text, at most `MAX_LINES` of them."""
-    made = tuple(
+    whole = tuple(events)
+    if len(whole) <= MAX_LINES:
+        return _lines(whole)
+    head, tail = whole[: MAX_LINES // 2], whole[-(MAX_LINES // 2) :]
+    left_out = len(whole) - len(head) - len(tail)
+    return (*_lines(head), Line(kind="note", text=f"... {left_out} more lines ..."), *_lines(tail))
+
+
+def _lines(events: Iterable[Event]) -> tuple[Line, ...]:
+    return tuple(
         Line(kind=event.kind, text=text_of_event(event), conversation=event.conversation) for event in events
     )
-    if len(made) <= MAX_LINES:
-        return made
-    head, tail = made[: MAX_LINES // 2], made[-(MAX_LINES // 2) :]
-    left_out = len(made) - len(head) - len(tail)
-    return (*head, Line(kind="note", text=f"... {left_out} more lines ..."), *tail)
 
 
 def text_of_event(event: Event) -> str:
@@ -185,7 +199,7 @@ def arguments(values: Mapping[str, Any]) -> str:
 
 def text(value: Any) -> str:
     """A value as a Python literal, its middle left out if it is longer than `MAX_TEXT`."""
-    return shorten(_literal(value))
+    return shorten(ADDRESS.sub("at 0x...", _literal(value)))
 
 
 def _literal(value: Any) -> str:
@@ -193,6 +207,8 @@ def _literal(value: Any) -> str:
         return f"{value[: MAX_TEXT // 8]!r} ... ({len(value)} bytes)"
     if isinstance(value, str) and len(value) > MAX_TEXT:
         return f"{value[: MAX_TEXT // 8]!r} ... ({len(value)} characters)"
+    if type(value) is int and value.bit_length() > MAX_TEXT * 4:  # Python refuses to write too many digits
+        return f"{shorten(hex(value))} ({value.bit_length()} bits)"
     if type(value) is dict:
         return "{" + ", ".join(f"{_literal(key)}: {_literal(item)}" for key, item in value.items()) + "}"
     if type(value) is list:
@@ -214,7 +230,7 @@ def shorten(whole: str, limit: int = MAX_TEXT) -> str:
 
 def plain(untrusted: str) -> str:
     """Text of the submission with its control characters escaped, so that it cannot pass for ours."""
-    return shorten(re.sub(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\U0010ffff]", _escape, untrusted))
+    return shorten(ADDRESS.sub("at 0x...", CONTROL.sub(_escape, untrusted)))
 
 
 def _escape(match: re.Match[str]) -> str:

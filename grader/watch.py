@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import re
 import select
 import sys
 import threading
@@ -39,6 +40,8 @@ QUICK = "watch"
 THOROUGH = "local"
 """The profile that decides that an exercise is done."""
 KEYS = "n next   h hint   l list   c check again   q quit"
+ESCAPES = re.compile(rb"\x1b(?:\[[0-9;]*[ -/]*[@-~]|O.)?")
+"""What a terminal sends for arrows and function keys, which mean nothing here."""
 SAVE_STEP_MS = 20
 """Milliseconds without a further change after which a save is told."""
 
@@ -261,8 +264,8 @@ class Watch:
         yield from self._judge()
 
 
-class Stopped(BaseException):
-    """The learner left during a run. No Exception, so that no test takes it for its own."""
+class Stopped(KeyboardInterrupt):
+    """The learner left during a run. As a KeyboardInterrupt, it ends the judge quietly and at once."""
 
 
 @dataclass(frozen=True)
@@ -292,9 +295,10 @@ class Shell:
     def serve(self) -> None:
         """Judge each run that is asked for, until None comes. One thread runs this for the whole watch."""
         while (run := self.runs.get()) is not None:
-            self.events.put(self._outcome(run))
+            self.events.put(self.outcome(run))
 
-    def _outcome(self, run: Run) -> Event:
+    def outcome(self, run: Run) -> Event:
+        """Judge a run, and give what came of it."""
         from grader.course import CourseError
         from grader.grading import Options
         from grader.judge.sandboxes import SandboxUnavailable
@@ -365,6 +369,7 @@ class Shell:
             return
         number = self.memory.update(lambda progress: progress.with_hint(exercise)).hints[exercise.id]
         show_hints(self.screen, exercise, first=number, last=number)
+        self._print(KEYS)
 
     def _print(self, line: str) -> None:
         self.screen.status("")
@@ -384,7 +389,7 @@ def watch(
     """Watch until the learner quits. Keys are read where `keyboard` (else standard input) is a terminal."""
     shell = Shell(course, screen, memory, judge, sandbox, seed)
     machine = Watch(exercise, shell.next_open)
-    saver = threading.Thread(target=_tell_saves, args=(course, shell.events.put, shell.stopping), daemon=True)
+    saver = threading.Thread(target=tell_saves, args=(course, shell.events.put, shell.stopping), daemon=True)
     judging = threading.Thread(target=shell.serve, daemon=True)
     saver.start()
     judging.start()
@@ -395,6 +400,7 @@ def watch(
     except KeyboardInterrupt:
         screen.print()
     finally:
+        screen.status("")
         shell.stopping.set()
         shell.runs.put(None)
         judging.join()
@@ -407,7 +413,8 @@ def saved_exercises(course: Course, paths: Iterable[Path]) -> frozenset[str]:
     return frozenset(owners[place] for path in paths for place in (path, *path.parents) if place in owners)
 
 
-def _tell_saves(course: Course, put: Callable[[Event], None], stopping: threading.Event) -> None:
+def tell_saves(course: Course, put: Callable[[Event], None], stopping: threading.Event) -> None:
+    """Tell `put` of each save of an exercise's file, until `stopping` is set."""
     from watchfiles import watch as changes_below
 
     for changes in changes_below(
@@ -441,7 +448,8 @@ def keys_of(keyboard: TextIO, put: Callable[[str], None]) -> Iterator[None]:
     finally:
         os.write(waker, b".")
         reader.join()
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        with contextlib.suppress(termios.error):  # the terminal is gone
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
         os.close(wake)
         os.close(waker)
 
@@ -458,6 +466,5 @@ def _read_keys(descriptor: int, wake: int, put: Callable[[str], None]) -> None:
         if not pressed:  # the terminal is gone
             put("q")
             return
-        if not pressed.startswith(b"\x1b"):  # an arrow or a function key means nothing here
-            for key in pressed.decode("utf-8", "replace"):
-                put(key)
+        for key in ESCAPES.sub(b"", pressed).decode("utf-8", "replace"):
+            put(key)

@@ -2,13 +2,14 @@
 
 Rule 1: results come in the order of the tasks, whatever ends first.
 Rule 2: with one job nothing is started: the judge runs in this process.
-Rule 3: a judge's process is replaced after `RECYCLED_AFTER` tasks, so that nothing piles up.
+Rule 3: a judge's process is replaced after `RECYCLED_AFTER` tasks, and ends when its parent does.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -59,7 +60,10 @@ def judge_all(
         return
     with ExitStack() as stack:
         pool = ProcessPoolExecutor(
-            jobs, mp_context=multiprocessing.get_context("spawn"), max_tasks_per_child=RECYCLED_AFTER
+            jobs,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_end_with_parent,
+            max_tasks_per_child=RECYCLED_AFTER,
         )
         stack.callback(pool.shutdown, wait=True, cancel_futures=True)
         waiting: deque[tuple[Task, Future[Report]]] = deque()
@@ -69,6 +73,18 @@ def judge_all(
                 yield _first(waiting)
         while waiting:
             yield _first(waiting)
+
+
+def _end_with_parent() -> None:
+    """Let a judge's process end when the one that started it is gone, however it went."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "only a child is initialised"
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _first(waiting: deque[tuple[Task, Future[Report]]]) -> tuple[Task, Report]:

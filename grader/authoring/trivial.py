@@ -24,7 +24,7 @@ CONSTRUCTORS = frozenset({"__init__", "__post_init__", "__init_subclass__"})
 
 
 def trivial_submissions(course: Course, exercise: Exercise) -> tuple[Submission, ...]:
-    """Submissions that return None, return the argument, or raise an exception that the solution documents."""
+    """Submissions that return None, return the argument, or raise an exception that is documented."""
     sources = {
         path: file.read_text(encoding="utf-8")
         for path, file in course.files(exercise, course.solution(exercise)).items()
@@ -43,7 +43,7 @@ def trivial_submissions(course: Course, exercise: Exercise) -> tuple[Submission,
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What every function of a trivial submission does, in words; and the exception that it raises, if any."""
+    """What every function of a trivial submission does, in words, and the exception that it raises."""
 
     words: str
     exception: str = ""

@@ -1,7 +1,7 @@
 """The proof of an exercise: doing nothing earns nothing, right answers earn everything, wrong ones do not.
 
-Rule 1: what can be read is checked first; without a solution or a gallery that can be read, nothing is judged.
-Rule 2: every claim is shown on a submission: the stub, trivial ones, the solution, other right ones, mistakes.
+Rule 1: what can be read is checked first; without a solution and a gallery to be read, nothing is judged.
+Rule 2: every claim is shown on a submission: stub, trivial ones, solution, other right ones, mistakes.
 Rule 3: a problem is returned, never raised; only what keeps us from judging at all is raised.
 Rule 4: nothing here prints.
 """
@@ -169,9 +169,9 @@ def _claims(course: Course, exercise: Exercise, sandboxes: Sequence[str]) -> Ite
 
 def _stub_files(course: Course, exercise: Exercise) -> dict[str, bytes]:
     made = stubs.stubs_of(course, exercise)
-    if not exercise.package:
-        return {exercise.target + ".py": content for content in made.values()}
     base = course.stub(exercise)
+    if not exercise.package:
+        return {exercise.target + ".py": made[base]}
     return {
         f"{exercise.target}/{path.relative_to(base).as_posix()}": content for path, content in made.items()
     }

@@ -72,8 +72,8 @@ def grade(
     from grader.cli.batch import Task, judge_all, tasks_of
 
     setting = setting_of(context)
-    options = _options(setting, sandbox=sandbox, profile=profile, seed=seed, imports=allow_import or ())
     exercises = [setting.course.exercise(name) for name in exercise or ()]
+    options = _options(setting, sandbox=sandbox, profile=profile, seed=seed, imports=allow_import or ())
     if out is not None:
         _make_folder(out)
     tasks = tasks_of(setting.course, paths, exercises, out)

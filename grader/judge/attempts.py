@@ -53,7 +53,7 @@ def write_files(bait: str) -> list[str]:
             "make a file in another folder": lambda: _write(bait + ".new", b"new"),
             "change the permissions of a file": lambda: Path(bait).chmod(0o600),
             "rename a file of another folder": lambda: Path(bait).rename(bait + ".moved"),
-            "change the course's tree": lambda: _write("probe.py", b""),
+            "change the course's tree": lambda: _write("new.py", b""),
             "write a file of 8 MiB": lambda: _write(_scratch(), bytes(8 << 20)),
         }
     )

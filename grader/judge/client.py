@@ -23,6 +23,8 @@ from grader.worker import wire
 
 TICK = 0.25
 """Seconds between two looks at the worker's clock."""
+DEATH = 2.0
+"""Seconds that a worker which hung up has to die, so that its exit code can be told."""
 OUTPUT_BYTES = 64 << 10
 """Bytes of each of stdout and stderr that are kept."""
 KINDS = frozenset({"received", "sent", "send_failed", "cancelled", "returned", "raised"})
@@ -50,7 +52,7 @@ class Worker:
         self.guards = guards
         self.held: dict[str, bool] = {}
         self.channel: socket.socket = started.channel
-        self._frames = wire.Frames()
+        self.frames = wire.Frames()
         self._reader = wire.Reader()
         self._serial = 0
         self._printed = ""
@@ -104,11 +106,12 @@ class Worker:
 
     def _import(self) -> None:
         for kind, *payload in self.answers():
-            if kind == "ready" and isinstance(payload[0], dict):
-                self.held = payload[0]
+            value = payload[0] if payload else None
+            if kind == "ready" and type(value) is dict:
+                self.held = value
                 return
             if kind == "import_failed":
-                raise ending.ImportFailed(self.error_of(payload[0]))
+                raise ending.ImportFailed(self.error_of(value))
             self._unexpected(kind)
 
     def call(self, function: str, values: Mapping[str, Any]) -> Any:
@@ -125,11 +128,11 @@ class Worker:
         played = [script.as_values() for script in scripts]
         for kind, *payload in self.exchange("converse", played, dict(config)):
             if kind == "events":
-                events.extend(self._event(entry, len(scripts)) for entry in payload[0])
+                events.extend(self._event(entry, len(scripts)) for entry in _list(payload))
             elif kind == "ended":
-                return self._transcript(events, payload[0], len(scripts))
+                return self._transcript(events, _list(payload), len(scripts))
             elif kind == "stalled":
-                events.extend(Event("waits", "for an event that will never come", index) for index in payload[0])
+                events.extend(self._waits(index, len(scripts)) for index in _list(payload))
                 raise ending.Stalled(events=tuple(events))
             else:
                 self.value_of(kind, payload)
@@ -163,14 +166,14 @@ class Worker:
         received = frames = 0
         try:
             while True:
-                for payload in self._frames:
+                for payload in self.frames:
                     frames += 1
                     if received > self.guards.bytes or frames > self.guards.frames:
                         raise ending.Crashed("the process sent more than can be judged")
                     yield self.parse(payload)
                 data = self._receive(clock)
                 received += len(data)
-                self._frames.feed(data)
+                self.frames.feed(data)
         except wire.WireError as error:
             raise ending.Crashed(f"the process sent {error}") from error
 
@@ -188,7 +191,7 @@ class Worker:
 
     def crash(self) -> ending.Ending:
         """The ending of a worker that hung up."""
-        code = self.started.exit_code(timeout=5.0)
+        code = self.started.exit_code(DEATH)
         self.close()
         return ending.Crashed(_how_it_died(code))
 
@@ -217,6 +220,7 @@ class Worker:
                 raise self.crash() from None
             if not data:
                 raise self.crash()
+            clock.look()  # at one who says a byte at a time, too
             return data
 
     def value_of(self, kind: str, payload: list[Any]) -> Any:
@@ -225,8 +229,8 @@ class Worker:
             return payload[0]
         if kind == "raised" and payload:
             raise Raised(self.error_of(payload[0]))
-        if kind == "flooded" and payload:
-            raise ending.Flooded(plain(str(payload[0])))
+        if kind == "flooded" and payload and type(payload[0]) is str:
+            raise ending.Flooded(plain(payload[0]))
         if kind == "stalled":
             raise ending.Stalled
         self._unexpected(kind)
@@ -239,15 +243,20 @@ class Worker:
             conversation, kind, value = entry
         except (TypeError, ValueError):
             raise ending.Crashed("the process sent an event of an unknown form") from None
-        if kind not in KINDS or type(conversation) is not int or not 0 <= conversation < conversations:
+        if type(kind) is not str or kind not in KINDS or not _is_index(conversation, conversations):
             raise ending.Crashed("the process sent an event of an unknown form")
         if kind in ("raised", "cancelled"):
             value = self.error_of(value)
         return Event(kind, value, conversation)
 
-    def _transcript(self, events: list[Event], snapshots: Any, conversations: int) -> Transcript:
+    def _waits(self, conversation: Any, conversations: int) -> Event:
+        if not _is_index(conversation, conversations):
+            raise ending.Crashed("the process sent an event of an unknown form")
+        return Event("waits", "for an event that will never come", conversation)
+
+    def _transcript(self, events: list[Event], snapshots: list[Any], conversations: int) -> Transcript:
         ends = [event.conversation for event in events if event.kind in ("returned", "raised", "cancelled")]
-        if sorted(ends) != list(range(conversations)) or type(snapshots) is not list:
+        if sorted(ends) != list(range(conversations)):
             raise ending.Crashed("the process sent a transcript without an end")
         if len(snapshots) != conversations or not all(_is_snapshot(entry) for entry in snapshots):
             raise ending.Crashed("the process sent a transcript without its scopes")
@@ -271,7 +280,7 @@ class Worker:
         return Error(names or ("Exception",), message, attributes, frames)
 
     def _frame(self, file: str, line: int, function: str, source: str) -> Frame:
-        if type(line) is not int:
+        if not _is_index(line, 1 << 31):
             raise TypeError
         return Frame(plain(_text(file)), line, plain(_text(function)), plain(_text(source)))
 
@@ -287,10 +296,17 @@ class Clock:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._started = time.monotonic()
+        self._due = self._started + TICK
         self._cpu: float | None = None
+
+    def look(self) -> None:
+        """`check`, if a tick has passed since the last time. Raises TimedOut."""
+        if time.monotonic() >= self._due:
+            self.check()
 
     def check(self) -> None:
         """Raise TimedOut when the worker has used up what it may."""
+        self._due = time.monotonic() + TICK
         guards = self._worker.guards
         used = self._worker.started.cpu_seconds()
         if self._cpu is None:  # the first look comes a tick after the start
@@ -307,6 +323,18 @@ class Clock:
 
 def _is_snapshot(entry: Any) -> bool:
     return type(entry) is list and len(entry) == 2 and all(type(part) is dict for part in entry)
+
+
+def _is_index(value: Any, end: int) -> bool:
+    return type(value) is int and 0 <= value < end
+
+
+def _list(payload: list[Any]) -> list[Any]:
+    """The one list that a frame carries. Raises Crashed."""
+    if len(payload) != 1 or type(payload[0]) is not list:
+        raise ending.Crashed("the process sent a frame of an unknown form")
+    whole: list[Any] = payload[0]
+    return whole
 
 
 def _text(value: Any) -> str:

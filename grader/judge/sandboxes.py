@@ -633,27 +633,48 @@ def open_to_all(tree: Path) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a stranger's folder, whatever its modes and however deep: what is deep is moved up first."""
-    moved = 0
-    while entries := list(folder.iterdir()):
-        for entry in entries:
-            if not _is_folder(entry):
-                entry.unlink()
-                continue
-            entry.chmod(0o700)
-            for child in list(entry.iterdir()):
-                moved += 1
-                if _is_folder(child):
-                    child.chmod(0o700)  # a folder that may not be written may not be moved either
-                    child.rename(folder / f"{moved}.up")
-                else:
-                    child.unlink()
-            entry.rmdir()
+    """Remove a stranger's folder, whatever its modes and however deep or wide; nobody may work in it."""
+    if os.rmdir not in os.supports_dir_fd:  # Windows
+        shutil.rmtree(folder)
+        return
+    here = os.open(folder, _FOLDER)
+    above: list[tuple[str, list[str]]] = []  # the way down: a folder's name, and its neighbours still to come
+    to_come = _empty(here)
+    while to_come or above:
+        if to_come:
+            name = to_come.pop()
+            os.chmod(name, 0o700, dir_fd=here)
+            here = _go(name, here)
+            above.append((name, to_come))
+            to_come = _empty(here)
+        else:
+            here = _go("..", here)
+            name, to_come = above.pop()
+            os.rmdir(name, dir_fd=here)
+    os.close(here)
     folder.rmdir()
 
 
-def _is_folder(path: Path) -> bool:
-    return stat.S_ISDIR(path.lstat().st_mode)
+_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+
+
+def _empty(here: int) -> list[str]:
+    """Remove all but folders from the open folder `here`; gives the names of those."""
+    folders = []
+    with os.scandir(here) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.name)
+            else:
+                os.unlink(entry.name, dir_fd=here)
+    return folders
+
+
+def _go(name: str, here: int) -> int:
+    """Open the folder `name` in the open folder `here`, and close that."""
+    there = os.open(name, _FOLDER, dir_fd=here)
+    os.close(here)
+    return there
 
 
 # --- bubblewrap's command line

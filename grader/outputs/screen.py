@@ -90,15 +90,19 @@ def indented(part: RenderableType, by: int = 2) -> Padding:
     return Padding(part, (0, 0, 0, by), expand=False)
 
 
-def columns(*fixed: str, last_wraps: bool = True) -> Table:
+def columns(*fixed: str, last_width: int | None = None) -> Table:
     """A table without lines: a column, never wrapped, for each justification in `fixed`, and a last one.
 
-    The last is wrapped, or cut if not `last_wraps`. Rows are added by `add_row`.
+    The last is wrapped, or cut at `last_width`. Rows are added by `add_row`.
     """
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for justify in fixed:
         table.add_column(justify="right" if justify == "right" else "left", no_wrap=True)
-    table.add_column(overflow="fold" if last_wraps else "ellipsis", no_wrap=not last_wraps)
+    table.add_column(
+        overflow="fold" if last_width is None else "ellipsis",
+        no_wrap=last_width is not None,
+        max_width=last_width,
+    )
     return table
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from rich.console import RenderableType
@@ -26,7 +27,7 @@ from grader.transcript import ARROWS, Frame, Line
 ADVICE: Mapping[Outcome, str] = {
     "passed": "",
     "failed": "",
-    "not_attempted": "This part still raises NotImplementedError. Replace that line by your code.",
+    "not_attempted": "Replace that line by your code.",
     "timed_out": "Look for a loop that never comes to its end, or for work that explodes with the input.",
     "stalled": (
         "Most often `await receive()` is called once more after the last event: "
@@ -37,8 +38,7 @@ ADVICE: Mapping[Outcome, str] = {
         "or for a number from the input that decides how much you allocate."
     ),
     "crashed": (
-        "The process that ran your code ended in the middle of it. "
-        "Look for sys.exit(), os._exit() or a recursion without an end; raise an exception instead."
+        "Look for sys.exit(), os._exit() or a recursion without an end. To stop half-way, raise."
     ),
     "blocked": "Fix the import first; then this one is judged.",
     "judge_error": "This is a fault of the grader, not of your code, and no verdict on it. Run it again.",
@@ -86,7 +86,7 @@ def show_report(
     if report.output.strip():
         screen.print("", _label("Your code printed"), indented(_tail(report.output)))
     if not report.earned or verbose:
-        screen.print("", _points(report, None if verbose else first_to_mend(report)))
+        screen.print("", _points(report, None if verbose else first_to_mend(report), screen.console.width))
 
 
 def one_line(report: Report) -> Text:
@@ -197,6 +197,9 @@ def _import_failure(
 
 def _case(entry: RequirementResult, exercise: Exercise, place: Place, width: int) -> Iterator[RenderableType]:
     """What the case shows: inputs, conversation, the words for it, both sides, the learner's own frames."""
+    if entry.outcome == "not_attempted":
+        yield from _block("What to write", styled(_unwritten(entry.message)))
+        return
     inner = width - 4
     if entry.counterexample and not _told_by(entry.transcript, entry):
         yield from _block("Smallest input that shows it", _inputs(entry))
@@ -216,6 +219,12 @@ def _case(entry: RequirementResult, exercise: Exercise, place: Place, width: int
         yield from _block("In your code", _traceback(frames, exercise, place))
 
 
+def _unwritten(message: str) -> str:
+    """What still raises the stub's marker, `<exercise>: <qualified name>`, and what to do about it."""
+    name = visible(message.partition(": ")[2]) or "This part"
+    return f"{name} still raises NotImplementedError. {ADVICE['not_attempted']}"
+
+
 def _said(entry: RequirementResult) -> str:
     """The message as a sentence; empty where both sides of a comparison, or the transcript, say the same."""
     message = visible(entry.message)
@@ -224,7 +233,8 @@ def _said(entry: RequirementResult) -> str:
     if any(line.kind == "raised" and message == f"your code raised {line.text}" for line in entry.transcript):
         return ""
     end = "" if not message or message.endswith((".", "?", "!", ":")) else "."
-    return message[:1].upper() + message[1:] + end
+    word = message.partition(" ")[0]
+    return (message[:1].upper() + message[1:] if word.isalpha() else message) + end
 
 
 def _block(label: str, part: RenderableType) -> Iterator[RenderableType]:
@@ -319,16 +329,24 @@ def _where_next(entry: RequirementResult, exercise: Exercise, place: Place) -> R
 
 
 def _tail(output: str) -> Text:
-    lines = visible(output).rstrip("\n").split("\n")
+    lines = [
+        _repeated(line, len(list(same))) for line, same in groupby(visible(output).rstrip("\n").split("\n"))
+    ]
     left_out = len(lines) - MAX_OUTPUT
     if left_out > 0:
         lines = [f"... {left_out} lines before ...", *lines[-MAX_OUTPUT:]]
     return styled("\n".join(lines))
 
 
-def _points(report: Report, shown: RequirementResult | None) -> RenderableType:
+def _repeated(line: str, times: int) -> str:
+    """One line for a line that was printed several times in a row: every example prints it once."""
+    return line if times == 1 else f"{line}   ({times} times)"
+
+
+def _points(report: Report, shown: RequirementResult | None, width: int) -> RenderableType:
     """A line for each requirement; the sentence of those that are open and not shown above."""
-    table = columns("left", "left", "right", "left", last_wraps=False)
+    taken = 14 + max(len(entry.id) + len(WORDS[entry.outcome]) for entry in report.requirements)
+    table = columns("left", "left", "right", "left", last_width=max(12, width - taken))
     for entry in report.requirements:
         style = STYLES.get(entry.outcome, "bold red")
         tells = entry.outcome not in ("passed", "blocked") and entry is not shown

@@ -14,14 +14,18 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from . import wire
-from .loop import VirtualTimeLoop
+from .loop import Stall, VirtualTimeLoop
 
 MAX_EVENTS = 10_000
 """Events of one exchange."""
 MAX_BYTES = 8 << 20
 """Bytes of all events of one exchange."""
-FLUSH = 256 << 10
-"""Bytes after which events are handed to the judge."""
+FLUSH = 64 << 10
+"""Bytes after which events are handed to the judge; fewer than the items that a frame may hold."""
+MAX_ATTRIBUTE = 32 << 10
+"""Bytes of one attribute of an exception."""
+PROBE = "probe.py"
+"""The probe's file: ours, and never shown to a learner."""
 DECLARED = ("status_code", "status", "detail", "headers", "code", "reason")
 """Attributes of an exception that cross even if they are no instance attributes."""
 
@@ -33,36 +37,26 @@ class Flood(BaseException):
     """The submission made more, or larger, events than an exchange holds; says which."""
 
 
-class Stall(BaseException):
-    """Nothing is runnable, and nothing ever will be."""
-
-
-def stall_when_idle(timeout: float | None) -> float | None:
-    """What an idle loop does outside a conversation: jump to the next timer, or raise Stall if there is none."""
-    if timeout is None:
-        raise Stall
-    return timeout
-
-
 class Log:
-    """The events of one exchange, handed to the judge in frames."""
+    """The events of one exchange, handed to the judge in frames. A flood that the submission swallows stays one."""
 
     def __init__(self, write: Write) -> None:
         self._write = write
         self._pending: list[Any] = []
         self._events = self._bytes = self._held = 0
+        self._closed = False
+        self._flood: Flood | None = None
 
     def add(self, conversation: int, kind: str, value: Any) -> None:
-        """Snapshot a value. Raises Flood."""
-        try:
-            snapshot = wire.packed(value, enums=True)
-        except wire.WireError as error:
-            raise Flood(f"a value cannot be judged: {error}") from error
+        """Snapshot a value. Raises Flood. Nothing more is taken once the log is closed."""
+        if self._closed:
+            return
+        snapshot = self.snapshot(value)
         size = len(bytes(snapshot))
         self._events += 1
         self._bytes += size
         if self._events > MAX_EVENTS or self._bytes > MAX_BYTES:
-            raise Flood(f"more than {MAX_EVENTS} messages, or {MAX_BYTES >> 20} MiB, in one conversation")
+            raise self._flooded(f"more than {MAX_EVENTS} messages, or {MAX_BYTES >> 20} MiB, in one conversation")
         if self._held + size > FLUSH:
             self.flush()
         self._pending.append([conversation, kind, snapshot])
@@ -73,6 +67,26 @@ class Log:
         if self._pending:
             self._write(["events", self._pending])
         self._pending, self._held = [], 0
+
+    def close(self) -> None:
+        """Hand over what is pending, and take no more. Raises the Flood that the submission swallowed."""
+        if self._flood is not None:
+            raise self._flood
+        self.flush()
+        self._closed = True
+
+    def snapshot(self, value: Any) -> Any:
+        """A value as it is now. Raises Flood for one that is too large, and whenever there was a flood."""
+        if self._flood is not None:
+            raise self._flood
+        try:
+            return wire.packed(value, enums=True)
+        except wire.WireError as error:
+            raise self._flooded(f"a value cannot be judged: {error}") from error
+
+    def _flooded(self, words: str) -> Flood:
+        self._flood = Flood(words)
+        return self._flood
 
 
 class Conversation:
@@ -142,11 +156,11 @@ class Conversation:
             self.waiting = False
             self._woken.remove(future)
 
-    def snapshot(self) -> list[Any]:
+    def snapshot(self) -> Any:
         """The scope after the call, and which of its values are still the objects that the app was given."""
         missing = object()
         same = {key: self.scope.get(key, missing) is value for key, value in self.originals.items()}
-        return [self.scope, same]
+        return self._log.snapshot([self.scope, same])
 
 
 def os_error(name: str) -> OSError:
@@ -192,11 +206,15 @@ def converse(loop: VirtualTimeLoop, app: App, scripts: list[dict[str, Any]], wri
     try:
         loop.run_until_complete(all_of_them())
     except Stall:
-        log.flush()
-        waiting = [conversation.index for conversation in conversations if conversation.waiting]
-        return ["stalled", waiting]
-    log.flush()
-    return ["ended", [conversation.snapshot() for conversation in conversations]]
+        log.close()
+        return ["stalled", [conversation.index for conversation in conversations if conversation.waiting]]
+    except (SystemExit, KeyboardInterrupt):  # of a task that the submission started: asyncio lets them through
+        loop.clean()
+        raise
+    snapshots = [conversation.snapshot() for conversation in conversations]
+    log.close()
+    loop.clean()
+    return ["ended", snapshots]
 
 
 def describe(error: BaseException, root: str) -> dict[str, Any]:
@@ -212,7 +230,7 @@ def describe(error: BaseException, root: str) -> dict[str, Any]:
 def _message(error: BaseException) -> str:
     try:
         text = str.__str__(str(error))
-    except Exception:  # noqa: BLE001 - a __str__ of the submission's own may raise anything
+    except BaseException:  # noqa: BLE001 - a __str__ of the submission's own may raise anything
         return "(its __str__ raises)"
     return text[:2000].encode("utf-8", "backslashreplace").decode()
 
@@ -224,25 +242,30 @@ def _attributes(error: BaseException) -> dict[str, Any]:
         for name in DECLARED:
             if name not in own and hasattr(error, name):
                 own[name] = getattr(error, name)
-    except Exception:  # noqa: BLE001 - properties of the submission's own may raise anything
+    except BaseException:  # noqa: BLE001 - properties of the submission's own may raise anything
         return found
     for name, value in own.items():
         if name.startswith("_") or len(found) >= 20:
             continue
-        try:
-            found[name] = wire.packed(value, enums=True)
-        except wire.WireError:
-            found[name] = None
+        found[name] = _attribute(value)
     return found
+
+
+def _attribute(value: Any) -> Any:
+    try:
+        snapshot = wire.packed(value, enums=True)
+    except wire.WireError:
+        return None
+    return snapshot if len(bytes(snapshot)) <= MAX_ATTRIBUTE else None
 
 
 def _frames(error: BaseException, root: str) -> list[list[Any]]:
     prefix = root.rstrip("/") + "/"
     summary = traceback.extract_tb(error.__traceback__)
     frames = [
-        [frame.filename.removeprefix(prefix), frame.lineno or 0, frame.name, frame.line or ""]
+        [frame.filename.removeprefix(prefix), frame.lineno or 0, frame.name, (frame.line or "")[:500]]
         for frame in summary
-        if frame.filename.startswith(prefix)
+        if frame.filename.startswith(prefix) and frame.filename != prefix + PROBE
     ]
     if isinstance(error, SyntaxError) and (error.filename or "").startswith(prefix):
         source = (error.text or "").rstrip("\n")[:500]

@@ -16,7 +16,7 @@ from typing import Any
 
 from . import wire
 from .driver import App, describe, os_error
-from .loop import VirtualTimeLoop, cancel_all
+from .loop import VirtualTimeLoop
 
 
 class Session:
@@ -38,15 +38,15 @@ class Session:
         self._told_idle = self._advance = False
         self._verbs: dict[str, Callable[..., None]] = {
             "open": self._open,
-            "event": lambda number, event: self._connections[number].deliver(event),
-            "acknowledge": lambda number, error: self._connections[number].acknowledge(error),
-            "cancel": lambda number: self._connections[number].cancel(),
+            "event": lambda number, event: self._to(number, lambda connection: connection.deliver(event)),
+            "acknowledge": lambda number, error: self._to(number, lambda connection: connection.acknowledge(error)),
+            "cancel": lambda number: self._to(number, Connection.cancel),
             "advance": self._allow_advance,
             "close": lambda: self._closed.set_result(None),
         }
 
     def run(self) -> None:
-        """Serve the judge's frames until it closes the session."""
+        """Serve the judge's frames until it closes the session. Raises Stall for a task that will not end."""
         self._loop.on_idle = self._on_idle
         self._loop.real_time = self._real_time
         self._loop.add_reader(self._channel, self._readable)
@@ -55,8 +55,9 @@ class Session:
         finally:
             self._loop.remove_reader(self._channel)
         self._loop.real_time = False
-        self._loop.on_idle = lambda timeout: timeout or 0.0
-        cancel_all(self._loop)
+        for connection in self._connections.values():
+            connection.cancel()
+        self._loop.clean()
 
     def write(self, parts: list[Any]) -> None:
         """Send a frame of this session to the judge."""
@@ -85,6 +86,12 @@ class Session:
         self._connections[number] = connection
         connection.task = self._loop.create_task(connection.run(self._app, scope, self._root))
 
+    def _to(self, number: int, action: Callable[[Connection], None]) -> None:
+        """Do something with a connection, unless it has ended meanwhile."""
+        connection = self._connections.get(number)
+        if connection is not None:
+            action(connection)
+
     def _allow_advance(self) -> None:
         self._advance = True
 
@@ -109,8 +116,11 @@ class Connection:
         self.task: asyncio.Task[None] | None = None
         self._number = number
         self._session = session
-        self._events: list[asyncio.Future[Any]] = []
+        self._waiting: list[asyncio.Future[Any]] = []
+        self._asked = 0
+        self._events: list[Any] = []
         self._acknowledgements: list[asyncio.Future[None]] = []
+        self._gone = False
 
     async def run(self, app: App, scope: dict[str, Any], root: str) -> None:
         """Call the application and tell the judge how the call ended."""
@@ -124,44 +134,60 @@ class Connection:
         self._session.write(["ended", self._number, kind, value])
 
     async def receive(self, /) -> Any:
-        """Ask the judge for the next event."""
+        """Ask the judge for the next event. One that comes after its `receive` was cancelled goes to the next."""
+        if self._events:
+            return self._events.pop(0)
+        if self._gone:
+            raise os_error("ConnectionResetError")
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._events.append(future)
-        self._session.write(["receive", self._number])
-        return await future
+        self._waiting.append(future)
+        if self._asked < len(self._waiting):
+            self._asked += 1
+            self._session.write(["receive", self._number])
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled():
+                self._events.insert(0, future.result())
+            raise
+        finally:
+            if future in self._waiting:
+                self._waiting.remove(future)
 
     async def send(self, message: Any, /) -> None:
-        """Hand the judge a message and wait for its acknowledgement."""
+        """Hand the judge a message and wait for its acknowledgement. Once the call is cancelled, nobody listens."""
+        if self._gone:
+            return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._acknowledgements.append(future)
         self._session.write(["send", self._number, _packed(message)])
         await future
 
     def deliver(self, event: Any) -> None:
-        """The event that answers the oldest `receive`."""
-        _resolve(self._events, event)
+        """The event that answers the oldest `receive` that still waits."""
+        self._asked -= 1
+        while self._waiting:
+            future = self._waiting.pop(0)
+            if not future.done():
+                future.set_result(event)
+                return
+        self._events.append(event)
 
     def acknowledge(self, error: list[str] | None) -> None:
         """The judge has taken the oldest message, or refuses it: `[class name, message]`."""
+        future = self._acknowledgements.pop(0)
+        if future.done():
+            return
         if error is None:
-            _resolve(self._acknowledgements, None)
+            future.set_result(None)
         else:
-            _resolve(self._acknowledgements, _error(*error))
+            future.set_exception(_error(*error))
 
     def cancel(self) -> None:
         """The server cancels the call."""
+        self._gone = True
         if self.task is not None:
             self.task.cancel()
-
-
-def _resolve(futures: list[asyncio.Future[Any]], value: Any) -> None:
-    future = futures.pop(0)
-    if future.done():
-        return
-    if isinstance(value, BaseException):
-        future.set_exception(value)
-    else:
-        future.set_result(value)
 
 
 def _error(name: str, message: str) -> Exception:

@@ -11,15 +11,25 @@ import asyncio
 import selectors
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, TypeVar, TypeVarTuple, Unpack
+from weakref import WeakSet
 
 THREADS = 4
 """Threads of the executor."""
 POOL = "pool-of-the-loop"
+LOOK = 0.02
+"""Seconds after which a loop that waits for a thread looks again: one that ends without a word wakes nobody."""
+ROUNDS = 20
+"""How often tasks are cancelled that come up while others are."""
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
+
+
+class Stall(BaseException):
+    """Nothing is runnable, and nothing ever will be."""
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
@@ -28,6 +38,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     `on_idle(timeout)` is asked when nothing is runnable: `timeout` is the seconds to the next timer, or None if there
     is none. It returns how many seconds to jump, or None to wait for a descriptor; or raises, which ends the run.
     """
+
+    _ready: deque[asyncio.Handle]
+    _scheduled: list[asyncio.TimerHandle]
+    _asyncgens: WeakSet[AsyncGenerator[Any]]
 
     def __init__(self) -> None:
         self._now = 0.0
@@ -58,6 +72,19 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def _thread_done(self, _: Any) -> None:
         self._busy_threads -= 1
 
+    def clean(self) -> None:
+        """End what an exchange has left: tasks, timers, open asynchronous generators. Raises Stall for what stays."""
+        self.on_idle = stall_when_idle
+        for _ in range(ROUNDS):
+            tasks = asyncio.all_tasks(self)
+            for timer in self._scheduled:
+                if not tasks:
+                    timer.cancel()
+            if not (tasks or self._ready or self._asyncgens):
+                return
+            self.run_until_complete(_end(tasks, [] if tasks else list(self._asyncgens)))
+        raise Stall
+
     @property
     def threads_at_work(self) -> bool:
         """Whether a thread, of the executor or of the submission's own, may still call back."""
@@ -67,6 +94,20 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             thread is not threading.main_thread() and not thread.name.startswith(POOL)
             for thread in threading.enumerate()
         )
+
+
+async def _end(tasks: Iterable[asyncio.Task[Any]], generators: Iterable[AsyncGenerator[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    closing = [generator.aclose() for generator in generators]
+    await asyncio.gather(asyncio.sleep(0), *tasks, *closing, return_exceptions=True)
+
+
+def stall_when_idle(timeout: float | None) -> float | None:
+    """What an idle loop does outside a conversation: jump to the next timer, or raise Stall if there is none."""
+    if timeout is None:
+        raise Stall
+    return timeout
 
 
 def _jump(timeout: float | None) -> float | None:
@@ -85,23 +126,19 @@ class _IdleSelector(selectors.DefaultSelector):
         if events or (timeout is not None and timeout <= 0):
             return events
         if self._loop.real_time or self._loop.threads_at_work:
-            started = time.monotonic()
-            events = super().select(timeout)
-            self._loop.jump(time.monotonic() - started if events or timeout is None else timeout)
-            return events
+            return self._wait(timeout)
         seconds = self._loop.on_idle(timeout)
         if seconds is None:
             return super().select(None)
         self._loop.jump(seconds)
         return []
 
-
-def cancel_all(loop: VirtualTimeLoop) -> None:
-    """Cancel and await every task that is left, so that the next exchange starts clean."""
-    tasks = asyncio.all_tasks(loop)
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    def _wait(self, timeout: float | None) -> list[Any]:
+        """Let time pass as it does, but for no longer than until the next look at the threads."""
+        limit = timeout if self._loop.real_time else min(LOOK, LOOK if timeout is None else timeout)
+        started = time.monotonic()
+        events = super().select(limit)
+        self._loop.jump(time.monotonic() - started if events or limit is None else limit)
+        return events
 
 

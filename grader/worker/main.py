@@ -20,7 +20,7 @@ from typing import Any
 
 from . import confine, driver, imports, live, wire
 from .driver import describe
-from .loop import VirtualTimeLoop
+from .loop import Stall, VirtualTimeLoop, stall_when_idle
 from .output import cap_output
 
 
@@ -69,7 +69,7 @@ class Worker:
             value = function(**values)
             if inspect.iscoroutine(value):
                 value = self._awaited(value) if inspect.iscoroutinefunction(function) else _closed(value)
-        except driver.Stall:
+        except Stall:
             return ["stalled", []]
         except BaseException as error:  # noqa: BLE001 - the submission's own, to be shown to its author
             return self._raised(error)
@@ -82,6 +82,8 @@ class Worker:
             return driver.converse(self.loop, app, scripts, self._write, self._root)
         except driver.Flood as flood:
             return ["flooded", str(flood)]
+        except Stall:
+            return ["stalled", []]
         except BaseException as error:  # noqa: BLE001 - the submission's own, to be shown to its author
             return self._raised(error)
 
@@ -92,12 +94,18 @@ class Worker:
         except BaseException as error:  # noqa: BLE001 - the submission's own, to be shown to its author
             return self._raised(error)
         self._write(["opened"])
-        live.Session(self.loop, app, self._channel, self._serial, self._root, real_time).run()
+        try:
+            live.Session(self.loop, app, self._channel, self._serial, self._root, real_time).run()
+        except Stall:
+            return ["stalled", []]
         return ["closed"]
 
     def _awaited(self, value: Coroutine[Any, Any, Any]) -> Any:
-        self.loop.on_idle = driver.stall_when_idle
-        return self.loop.run_until_complete(value)
+        self.loop.on_idle = stall_when_idle
+        try:
+            return self.loop.run_until_complete(value)
+        finally:
+            self.loop.clean()
 
     def _returned(self, value: Any) -> list[Any]:
         try:

@@ -2,7 +2,7 @@
 
 Rule 1: a value is checked by a walk of our own before it is encoded; msgspec alone would change types in silence.
 Rule 2: exact types cross. What is no plain value crosses as a `Foreign`, a description that equals nothing.
-Rule 3: a frame has at most `MAX_FRAME` bytes and `MAX_ITEMS` items, counted before it is decoded.
+Rule 3: a frame has at most `MAX_FRAME` bytes, `MAX_ITEMS` items and a bounded depth, measured before it is decoded.
 Rule 4: whatever is wrong with a frame is a `WireError`, and nothing else is raised.
 
 Both ends use this module; it imports the standard library and msgspec only.
@@ -14,7 +14,7 @@ import datetime
 import decimal
 import enum
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -26,6 +26,11 @@ MAX_ITEMS = 100_000
 """Values in one frame, containers and their keys included."""
 MAX_DEPTH = 64
 """How deep containers may nest."""
+MAX_ODD_KEYS = 1_000
+"""Keys of one dict, or members of one set, that are neither str, bytes nor ints of 64 bits: their hashes may be made
+to collide, and then the time to decode them grows with the square of their number."""
+ENVELOPE = 1 << 10
+"""Bytes, and items, that a frame may hold around the one value that it carries."""
 HEADER = 4
 """Bytes before the payload: its length, unsigned, big-endian."""
 
@@ -49,7 +54,7 @@ class Foreign:
     def __eq__(self, other: object) -> bool:
         return False
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = object.__hash__  # it may stand in a set, and as a key of a dict
 
     def __repr__(self) -> str:
         name = self.names[0]
@@ -101,8 +106,11 @@ def encode(value: Any, *, enums: bool = False) -> bytes:
 
 
 def packed(value: Any, *, enums: bool = False) -> msgspec.Raw:
-    """A value encoded now, to be put into a later frame: a snapshot."""
-    return msgspec.Raw(encode(value, enums=enums))
+    """A value encoded now, to be put into a later frame: a snapshot. Raises WireError as `encode` does."""
+    payload = encode(value, enums=enums)
+    if len(payload) > MAX_FRAME - ENVELOPE:
+        raise WireError(f"it has {len(payload)} bytes encoded, more than {MAX_FRAME - ENVELOPE}")
+    return msgspec.Raw(payload)
 
 
 def frame(payload: bytes) -> bytes:
@@ -135,7 +143,7 @@ class _Walk:
         if kind in _SCALARS:
             return value
         if kind is str:
-            return value if value.isascii() or not _has_surrogates(value) else Ext(_STR, value.encode("utf-8", "surrogatepass"))
+            return Ext(_STR, value.encode("utf-8", "surrogatepass")) if _has_surrogates(value) else value
         if kind is int:
             return value if -(1 << 63) <= value < 1 << 64 else Ext(_INT, _int_bytes(value))
         if depth >= MAX_DEPTH:
@@ -152,16 +160,10 @@ class _Walk:
         return Ext(_FOREIGN, _encode(list(class_names(kind))))
 
     def _dict(self, value: dict[Any, Any], depth: int) -> Any:
-        keys: list[Any] = []
-        for key in value:
-            if type(key) is str and (key.isascii() or not _has_surrogates(key)):
-                continue
-            if type(key) is bytes or (type(key) is int and -(1 << 63) <= key < 1 << 64):
-                continue
-            keys.append(key)
         self.items += len(value)
-        if not keys:
+        if all(_is_plain_key(key) and not _has_surrogates(key) for key in value):
             return {key: self.pack(item, depth) for key, item in value.items()}
+        _check_keys(value)
         pairs = [[self.pack(key, depth), self.pack(item, depth)] for key, item in value.items()]
         return Ext(_PAIRS, _encode(pairs))
 
@@ -178,7 +180,9 @@ def _packer(code: int, text: Callable[[Any], str]) -> Callable[[_Walk, Any, int]
 
 def _sorted_set(code: int) -> Callable[[_Walk, Any, int], Any]:
     def pack(walk: _Walk, value: Any, depth: int) -> Any:
-        return Ext(code, _encode(sorted((_encode(item) for item in walk._list(value, depth)))))
+        _check_keys(value)
+        items = sorted(_encode(item) for item in walk._list(value, depth))
+        return Ext(code, _encode([msgspec.Raw(item) for item in items]))
 
     return pack
 
@@ -205,7 +209,20 @@ def class_names(kind: type) -> tuple[str, ...]:
     return names[:20] or ("object",)
 
 
-def _has_surrogates(value: str) -> bool:
+def _is_plain_key(key: Any) -> bool:
+    kind = type(key)
+    return kind is str or kind is bytes or (kind is int and -(1 << 63) <= key < 1 << 64)
+
+
+def _check_keys(keys: Iterable[Any]) -> None:
+    """Raise ValueError where too many keys are of types whose hashes may collide."""
+    if sum(not _is_plain_key(key) for key in keys) > MAX_ODD_KEYS:
+        raise ValueError(f"more than {MAX_ODD_KEYS} unusual keys")
+
+
+def _has_surrogates(value: Any) -> bool:
+    if type(value) is not str or value.isascii():
+        return False
     return any("\ud800" <= character <= "\udfff" for character in value)
 
 
@@ -220,20 +237,18 @@ class Reader:
         self._trusted = trusted
         self._decoder = Decoder(ext_hook=self._ext)
 
-    def decode(self, payload: bytes | bytearray | memoryview) -> Any:
+    def decode(self, payload: bytes) -> Any:
         """The value of a payload. Raises WireError."""
         if len(payload) > MAX_FRAME:
             raise WireError(f"a frame of {len(payload)} bytes")
         try:
-            if len(payload) > MAX_ITEMS:  # an item takes a byte at least
-                _count(bytes(payload))
+            if len(payload) > _SMALL or len(payload.translate(None, _NO_CONTAINERS)) > _MAX_LEVELS:
+                _measure(payload)
             return self._decoder.decode(payload)
         except _DECODING_ERRORS as error:
             raise WireError(f"a malformed frame: {type(error).__name__}") from error
 
     def _ext(self, code: int, data: memoryview) -> Any:
-        if len(data) > MAX_ITEMS:
-            _count(bytes(data))
         if code in _TEXTUAL:
             return _TEXTUAL[code](str(data, "ascii"))
         if code == _INT:
@@ -241,14 +256,17 @@ class Reader:
         if code == _STR:
             return str(data, "utf-8", "surrogatepass")
         if code == _FOREIGN:
-            return Foreign(tuple(str(name) for name in self._decoder.decode(data)) or ("object",))
+            return Foreign(tuple(_names.decode(data)) or ("object",))
         if code in (_SET, _FROZENSET):
-            items = [self._decoder.decode(item) for item in self._decoder.decode(data)]
+            items = self._decoder.decode(data)
+            _check_keys(items)
             return (set if code == _SET else frozenset)(items)
         if code == _TUPLE:
             return tuple(self._decoder.decode(data))
         if code == _PAIRS:
-            return {key: item for key, item in self._decoder.decode(data)}
+            pairs = self._decoder.decode(data)
+            _check_keys(key for key, _ in pairs)
+            return {key: item for key, item in pairs}
         if self._trusted and code == _ONCE:
             return iter(self._decoder.decode(data))
         if self._trusted and code == _OPAQUE:
@@ -275,14 +293,75 @@ _DECODING_ERRORS = (
 )
 
 
-def _count(payload: bytes) -> None:
-    """Count the items of a payload without decoding it. Raises ValueError when there are too many."""
+_names = Decoder(list[str])
+_SMALL = 16 << 10
+"""Bytes of a payload that can do no harm, unless it nests."""
+_NO_CONTAINERS = bytes({*range(0x80), *range(0xA0, 0xC7), *range(0xCA, 0xD4), *range(0xD9, 0xDC), *range(0xE0, 0x100)})
+"""Bytes that are no header of a map, an array or an extension."""
+_WRAPPERS = frozenset({_TUPLE, _SET, _FROZENSET, _PAIRS, _ONCE})
+"""Extensions that hold one encoded array."""
+_MAX_LEVELS = 2 * MAX_DEPTH + 8
+"""Levels of arrays and maps in a frame: a dict as pairs takes two, the frame a few of its own."""
+
+
+def _measure(payload: bytes) -> None:
+    """Walk a payload, and what its extensions wrap, without decoding it.
+
+    Raises ValueError for too many items, for too deep nesting, and for a key of a map that no end of ours writes.
+    An extension whose length is not that of the value in it misleads this walk, but is then refused by the decoder
+    before anything behind it is decoded.
+    """
     position, items, end = 0, 0, len(payload)
+    levels: list[list[int]] = []  # of each open container: items still to come, and 1 for a map
     while position < end:
+        first = payload[position]
+        code = _wrapper(payload, position)
+        if code in _WRAPPERS:
+            position += 2 + _EXT_SIZES.get(first, 0)
+            continue
         items += 1
-        if items > MAX_ITEMS:
+        if items > MAX_ITEMS + ENVELOPE:
             raise ValueError("too many items")
+        while levels and not levels[-1][0]:
+            levels.pop()
+        if levels:
+            remaining, is_map = levels[-1]
+            if is_map and remaining % 2 == 0 and not _may_be_key(first):
+                raise ValueError("an unusual key")
+            levels[-1][0] -= 1
+        inside, is_map = _contained(payload, position)
+        if inside:
+            levels.append([inside, is_map])
+            if len(levels) > _MAX_LEVELS:
+                raise ValueError("nested too deep")
         position += _width(payload, position)
+
+
+def _wrapper(payload: bytes, position: int) -> int | None:
+    """The code of the extension at `position`, or None if there is none."""
+    first = payload[position]
+    if first in _EXT_SIZES:
+        return payload[position + 1 + _EXT_SIZES[first]]
+    return None
+
+
+def _contained(payload: bytes, position: int) -> tuple[int, int]:
+    """How many items the container at `position` holds (0 if it is none), and 1 if it is a map."""
+    first = payload[position]
+    if 0x80 <= first < 0x90:
+        return 2 * (first & 0x0F), 1
+    if 0x90 <= first < 0xA0:
+        return first & 0x0F, 0
+    if 0xDC <= first <= 0xDF:
+        is_map = int(first >= 0xDE)
+        size = int.from_bytes(payload[position + 1 : position + _WIDTHS[first]], "big")
+        return size << is_map, is_map
+    return 0, 0
+
+
+def _may_be_key(first: int) -> bool:
+    """Whether the header byte is that of a str, a bytes or an int."""
+    return first < 0x80 or 0xA0 <= first < 0xC0 or first >= 0xE0 or first in _KEY_HEADERS
 
 
 def _width(payload: bytes, position: int) -> int:
@@ -299,6 +378,9 @@ def _width(payload: bytes, position: int) -> int:
     return 1 + size + extra + int.from_bytes(payload[position + 1 : position + 1 + size], "big")
 
 
+_EXT_SIZES = {0xC7: 1, 0xC8: 2, 0xC9: 4, 0xD4: 0, 0xD5: 0, 0xD6: 0, 0xD7: 0, 0xD8: 0}
+"""Bytes of an extension's length, by its header."""
+_KEY_HEADERS = frozenset({*range(0xC4, 0xC7), *range(0xCC, 0xD4), *range(0xD9, 0xDC)})
 _WIDTHS = {
     0xC0: 1, 0xC2: 1, 0xC3: 1, 0xCA: 5, 0xCB: 9, 0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9, 0xD0: 2, 0xD1: 3, 0xD2: 5,
     0xD3: 9, 0xD4: 3, 0xD5: 4, 0xD6: 6, 0xD7: 10, 0xD8: 18, 0xDC: 3, 0xDD: 5, 0xDE: 3, 0xDF: 5,

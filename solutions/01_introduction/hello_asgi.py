@@ -27,7 +27,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     body = b"Hello, ASGI!"
     headers = [
         (b"content-type", b"text/plain; charset=utf-8"),
-        (b"content-length", str(len(body)).encode("ascii")),
+        (b"content-length", str(len(body)).encode()),
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -27,7 +27,7 @@ minutes: 20
 builds_on: []
 imports: []
 requirements:
-  - {{id: {prefix}-01, points: 1, sentence: "`{name}` returns 1.", source: "ASGI 3.0, Applications", read: Calls}}
+  - {{id: {prefix}-01, points: 1, sentence: "`{name}` returns 1.", source: "ASGI 3.0, Calls", read: Calls}}
   - {{id: {prefix}-02, points: 2, sentence: "`{name}` takes no argument.", source: "course policy: Calls"}}
   - {{id: {prefix}-03, points: 1, sentence: "`{name}` never raises.", source: "course policy: Calls"}}
 ---
@@ -85,11 +85,11 @@ def course(tmp_path: Path) -> Course:
     (root / "fastasgi_reference").mkdir()
     (chapter / "README.md").write_text("# 1. Introduction\n\n## Calls\n", encoding="utf-8")
     for place, name in enumerate(("first", "second"), start=1):
-        sheet = SHEET.format(
-            title=f"The {name} one", chapter=1, place=place, name=name, prefix=name.upper()
-        )
+        sheet = SHEET.format(title=f"The {name} one", chapter=1, place=place, name=name, prefix=name.upper())
         (chapter / f"{name}.md").write_text(sheet, encoding="utf-8")
-        (chapter / f"{name}.py").write_text(f'raise NotImplementedError("{name}: {name}")\n', encoding="utf-8")
+        (chapter / f"{name}.py").write_text(
+            f'raise NotImplementedError("{name}: {name}")\n', encoding="utf-8"
+        )
         (answers / f"{name}.py").write_text(SOLUTION.format(name=name), encoding="utf-8")
     return Course(root)
 
@@ -114,7 +114,10 @@ def report_of(
     for demanded in exercise.requirements:
         outcome = outcomes if isinstance(outcomes, str) else outcomes.get(demanded.id, "passed")
         test = f"test_{demanded.id.lower()}"
-        finding = {"tests": (TestResult(test, demanded.sentence, outcome),), **(findings or {}).get(demanded.id, {})}
+        finding = {
+            "tests": (TestResult(test, demanded.sentence, outcome),),
+            **(findings or {}).get(demanded.id, {}),
+        }
         results.append(
             RequirementResult(
                 id=demanded.id,

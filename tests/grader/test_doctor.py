@@ -32,11 +32,15 @@ def test_user_holds_what_other_peoples_code_needs() -> None:
     assert checks["identity"].held is sandboxes.is_root()
 
 
-def test_process_says_that_the_code_is_you() -> None:
+def test_process_says_that_the_code_is_you_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     identity = examined("process")["identity"]
     assert not identity.held
     assert "act as the user who runs the grader" in identity.words
     assert identity.cure
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_sandbox_that_is_not_there_is_refused_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,10 +66,3 @@ def test_an_open_door_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "signal another process" in checks["processes"].words
     assert "4 GiB" in checks["memory"].words
     assert not doctor.protects(tuple(checks.values()))
-
-
-def test_nothing_of_an_examination_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tmp_path.chmod(0o755)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    examined("process")
-    assert list(tmp_path.iterdir()) == []

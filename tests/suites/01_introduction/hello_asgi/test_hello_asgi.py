@@ -166,6 +166,7 @@ def test_values_have_the_types_of_asgi(submission: Submission, path: str, header
     assert all(type(word) is bytes for pair in pairs for word in pair), (
         "a header's name or value is not bytes: write b'...'"
     )
+    assert all(name for name, _ in pairs), "a header's name is empty"
     assert [name for name, _ in pairs] == [name.lower() for name, _ in pairs], (
         "a header's name is not lower-case"
     )

@@ -1,0 +1,1 @@
+"""A framework of two modules."""

@@ -1,0 +1,25 @@
+"""Doubling numbers that are not too large."""
+
+from __future__ import annotations
+
+LIMIT = 10**18
+"""The largest number that is doubled."""
+
+
+class TooLarge(ValueError):  # noqa: N818 - reads as what it says
+    """The number is over the limit."""
+
+
+def double(number: int) -> int:
+    """Give twice the number.
+
+    Raises TooLarge for a number over `LIMIT`.
+    """
+    # Compared first: what is too large is not added.
+    if number > LIMIT:
+        raise TooLarge(f"{number} is over {LIMIT}")
+    return _sum(number, number)
+
+
+def _sum(left: int, right: int) -> int:
+    return left + right
