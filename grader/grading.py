@@ -28,7 +28,7 @@ from hypothesis.internal.constants_ast import Constants
 from grader import __version__, transcript
 from grader.course import Course, Exercise
 from grader.judge import ending, overlay, sandboxes
-from grader.judge.client import Worker
+from grader.judge.client import Guards, Worker
 from grader.report import (
     Durations,
     Finding,
@@ -62,7 +62,7 @@ class Options:
     """How to judge: profile, sandbox, seed (the round's, or the caller's), the course's secret, further imports.
 
     Without `shrink` the first counterexample stands as it was found; `stop_first` ends at the first test that fails;
-    `debug` gives the worker the terminal. `slot` numbers the workers that run at the same time.
+    `debug` gives the worker the terminal. `guards` are the limits of each exchange, where they are not the usual ones.
     """
 
     profile: str = "local"
@@ -73,6 +73,7 @@ class Options:
     shrink: bool = True
     stop_first: bool = False
     debug: bool = False
+    guards: Guards | None = None
 
 
 @dataclass(frozen=True)
@@ -157,8 +158,9 @@ class _Run:
 
     def _start(self, tree: Path, slot: sandboxes.Slot) -> Worker:
         return Worker.launch(
-            self._options.sandbox, tree, slot=slot, imports=self._imports, debug=self._options.debug
-        )
+            self._options.sandbox, tree, slot=slot, imports=self._imports, guards=self._options.guards,
+            debug=self._options.debug,
+        )  # fmt: skip
 
     def _opening(self, subject: Subject, missing: str) -> Verdict | None:
         """What the first requirement is told when the submission cannot be imported."""
@@ -327,6 +329,8 @@ def _run_pytest(suite: Path, plugin: SuitePlugin) -> None:
         code = pytest.main(arguments, plugins=[plugin])
     finally:
         _forget_modules(suite)
+    if code == pytest.ExitCode.INTERRUPTED and not plugin.broken:
+        raise KeyboardInterrupt
     if code in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED):
         plugin.broken.append(f"pytest ended with {pytest.ExitCode(code).name}")
 

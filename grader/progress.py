@@ -139,7 +139,7 @@ class Memory:
         """What is remembered. A broken file is moved aside. Raises CourseError for another format."""
         try:
             content = self.path.read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return Progress()
         try:
             version = msgspec.json.decode(content, type=_Version).version
@@ -161,10 +161,13 @@ class Memory:
         return after
 
     def _write(self, progress: Progress) -> None:
-        make_state_folder(self.path.parent)
         written = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
-        written.write_bytes(msgspec.json.format(msgspec.json.encode(progress), indent=1) + b"\n")
-        written.replace(self.path)
+        try:
+            make_state_folder(self.path.parent)
+            written.write_bytes(msgspec.json.format(msgspec.json.encode(progress), indent=1) + b"\n")
+            written.replace(self.path)
+        except OSError as error:
+            self.notice(f"{self.path}: cannot be written ({error.strerror}), so nothing new is remembered.")
 
     def _set_aside(self) -> Progress:
         aside = _free(self.path.with_name("progress.broken"), ".json")

@@ -7,6 +7,8 @@ Rule 3: a report with a `judge_error` is invalid: it is never exported.
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +17,8 @@ import msgspec
 
 from grader.transcript import Frame, Line
 
-SCHEMA = "fastasgi-course/result/1"
+Schema = Literal["fastasgi-course/result/1"]
+SCHEMA: Schema = "fastasgi-course/result/1"
 """The name and version of the result's schema."""
 
 Outcome = Literal[
@@ -149,7 +152,7 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     sandbox: str
     plan: tuple[Planned, ...]
     requirements: tuple[RequirementResult, ...]
-    schema: str = SCHEMA
+    schema: Schema = SCHEMA
     imports_allowed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     durations: Durations = Durations()
@@ -177,7 +180,7 @@ class Result(msgspec.Struct, frozen=True, rename={"schema_": "schema"}):
 
     submission: str
     reports: tuple[Report, ...]
-    schema_: str = SCHEMA
+    schema_: Schema = SCHEMA
 
     @property
     def exit_code(self) -> int:
@@ -196,7 +199,7 @@ def decode(line: bytes | str) -> Result:
     """Read a result back. Raises ValueError that says where it does not fit the schema."""
     try:
         return msgspec.json.decode(line, type=Result)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"this is no result of the schema {SCHEMA}: {error}") from error
 
 
@@ -217,7 +220,7 @@ def steady(report: Report) -> Report:
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a result."""
+    """The JSON Schema (2020-12) of a result. `python -m grader.report > docs/result.schema.json` writes it."""
     schema = msgspec.json.schema(Result)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": SCHEMA, **schema}
 
@@ -226,3 +229,7 @@ def total(reports: Iterable[Report]) -> tuple[int, int]:
     """Points earned and points to earn, over several reports."""
     counted = tuple(reports)
     return sum(report.points for report in counted), sum(report.max_points for report in counted)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")

@@ -8,14 +8,18 @@ Rule 3: what cannot be taken safely is refused with one line: what, where, what 
 from __future__ import annotations
 
 import hashlib
+import lzma
 import os
 import stat
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from grader.course import Course, Exercise
+from grader.transcript import plain
 
 MAX_FILE = 1 << 20
 """Bytes of one file."""
@@ -23,6 +27,10 @@ MAX_ZIP = 10 << 20
 """Bytes of a zip, packed, and of all that is taken out of it."""
 MAX_ENTRIES = 1_000
 """Entries of a zip, and files of one exercise."""
+BAD_ZIP = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError, ValueError, LookupError, struct.error,
+)  # fmt: skip
+"""What reading a zip raises that is damaged, encrypted or packed in an unknown way."""
 
 
 class SubmissionRefused(Exception):  # noqa: N818 - reads as what it says
@@ -61,15 +69,27 @@ def of_files(name: str, files: Mapping[str, bytes]) -> Submission:
 
 def open_submission(path: Path, course: Course) -> Submission:
     """Read the submission at `path`. Raises SubmissionRefused."""
+    try:
+        return _open(path, course)
+    except OSError as error:
+        raise SubmissionRefused(f"{_shown(path)}: cannot be read ({error.strerror}). Check the path.") from error
+
+
+def _shown(path: Path) -> str:
+    """A path as text that can be written: a name need not be UTF-8."""
+    return plain(str(path))
+
+
+def _open(path: Path, course: Course) -> Submission:
     if path.is_symlink():
         raise SubmissionRefused(f"{path}: is a link, which is never followed. Name the file or folder itself.")
     if path.is_dir():
-        return Submission(path.resolve().name, _take(_Folder(path), course, str(path)))
+        return Submission(plain(path.resolve().name), _take(_Folder(path), course, str(path)))
     if not path.is_file():
         raise SubmissionRefused(f"{path}: there is no such file or folder. Check the path.")
     if path.suffix == ".zip":
         with _open_zip(path) as archive:
-            return Submission(path.stem, _take(_Zip(archive), course, str(path)))
+            return Submission(plain(path.stem), _take(_Zip(archive), course, str(path)))
     if path.suffix == ".py":
         return _single(path, course)
     raise SubmissionRefused(
@@ -84,7 +104,7 @@ def _single(path: Path, course: Course) -> Submission:
             f"{path}: no exercise is called {path.stem}. "
             "Name the file after its exercise (`grader list` shows them)."
         )
-    return Submission(str(path), {owners[0].target + ".py": _Folder(path.parent).read(path.name)})
+    return Submission(_shown(path), {owners[0].target + ".py": _Folder(path.parent).read(path.name)})
 
 
 class _Folder:
@@ -130,7 +150,7 @@ class _Zip:
 
     def _checked(self) -> Iterator[zipfile.ZipInfo]:
         infos = self.archive.infolist()
-        where = self.archive.filename
+        where, seen = self.archive.filename, set[str]()
         if len(infos) > MAX_ENTRIES:
             raise SubmissionRefused(
                 f"{where}: has {len(infos)} entries, more than {MAX_ENTRIES}. Zip only the exercises."
@@ -138,6 +158,9 @@ class _Zip:
         for info in infos:
             if stat.S_ISLNK(info.external_attr >> 16):
                 raise SubmissionRefused(f"{where}: {info.filename} is a link. Zip the file itself.")
+            if info.filename in seen:
+                raise SubmissionRefused(f"{where}: {info.filename} stands in it twice. Make the zip again.")
+            seen.add(info.filename)
             if ".." in PurePosixPath(info.filename).parts or info.filename.startswith(("/", "\\")):
                 raise SubmissionRefused(f"{where}: {info.filename} points out of the zip. Zip plain paths.")
             if not info.is_dir():
@@ -155,7 +178,7 @@ class _Zip:
         try:
             with self.archive.open(self.members[name]) as file:
                 content = file.read(MAX_FILE + 1)
-        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, ValueError) as error:
+        except BAD_ZIP as error:
             raise SubmissionRefused(f"{where}: cannot be unpacked ({error}). Make the zip again.") from error
         return _checked_size(content, where)
 
@@ -165,7 +188,7 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
         raise SubmissionRefused(f"{path}: is larger than {MAX_ZIP >> 20} MiB. Zip only the exercises.")
     try:
         return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, ValueError, OSError) as error:
+    except BAD_ZIP as error:
         raise SubmissionRefused(f"{path}: is no readable zip ({error}). Make it again.") from error
 
 

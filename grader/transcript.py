@@ -16,11 +16,12 @@ import msgspec
 
 MAX_TEXT = 400
 """Characters of one value's text; the middle of a longer one is left out."""
+MAX_LINES = 60
+"""Lines of one transcript in a report; the middle of a longer one is left out."""
 ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")
 """Where an object lies, as its `repr` tells it: another place in each process."""
 CONTROL = re.compile(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\U0010ffff]")
-MAX_LINES = 60
-"""Lines of one transcript in a report; the middle of a longer one is left out."""
+"""A character that a terminal might obey, or that cannot be written."""
 
 Kind = Literal["called", "received", "sent", "send_failed", "cancelled", "returned", "raised", "waits", "note"]
 
@@ -199,7 +200,7 @@ def arguments(values: Mapping[str, Any]) -> str:
 
 def text(value: Any) -> str:
     """A value as a Python literal, its middle left out if it is longer than `MAX_TEXT`."""
-    return shorten(ADDRESS.sub("at 0x...", _literal(value)))
+    return plain(_literal(value))
 
 
 def _literal(value: Any) -> str:
@@ -230,7 +231,8 @@ def shorten(whole: str, limit: int = MAX_TEXT) -> str:
 
 def plain(untrusted: str) -> str:
     """Text of the submission with its control characters escaped, so that it cannot pass for ours."""
-    return shorten(ADDRESS.sub("at 0x...", CONTROL.sub(_escape, untrusted)))
+    bounded = shorten(untrusted, 8 * MAX_TEXT)
+    return shorten(ADDRESS.sub("at 0x...", CONTROL.sub(_escape, bounded)))
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -110,9 +110,11 @@ def mutate(
     listed = read_equivalent(course, exercise)
     specimens = tuple(_specimens(course, exercise))
     fates = _Fates(course, exercise, _key(course, exercise))
-    _check_solution(course, exercise, judge)
-    tasks = (Task(specimen.submission, OPTIONS) for specimen in specimens if not fates.known(specimen))
+    solution = of_files("solution", _solution(course, exercise))
+    unknown = (specimen.submission for specimen in specimens if not fates.known(specimen))
+    tasks = [Task(submission, OPTIONS) for submission in (solution, *unknown)]
     fresh = judge_all(course, exercise, tasks, judge, jobs if jobs is not None else cores())
+    _check_solution(exercise, next(fresh)[1])
     for done, specimen in enumerate(specimens, start=1):
         if not fates.known(specimen):
             fates.learn(specimen, next(fresh)[1])
@@ -175,8 +177,7 @@ def _diff(path: str, source: str, mutant: Mutant) -> str:
     return "\n".join(list(lines)[2:])
 
 
-def _check_solution(course: Course, exercise: Exercise, judge: Judge) -> None:
-    report = judge(course, exercise, of_files("solution", _solution(course, exercise)), OPTIONS)
+def _check_solution(exercise: Exercise, report: Report) -> None:
     lost = report.first_open
     if lost is not None:
         raise MutateError(

@@ -144,7 +144,8 @@ def make_stub(source: str, name: str) -> str:
 def _code(body: Iterable[cst.BaseStatement]) -> str:
     """The text of statements at module level."""
     fitting = (cst.SimpleStatementLine, cst.BaseCompoundStatement)
-    return cst.Module(body=[statement for statement in body if isinstance(statement, fitting)]).code
+    lines = [statement for statement in body if isinstance(statement, fitting)]
+    return cst.Module(lines, has_trailing_newline=bool(lines)).code
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ class _WithoutComments(cst.CSTTransformer):
         if comment is None:
             return updated_node
         directive = re.match(
-            r"# (?:noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)*|type: ignore\[[\w, -]+\])", comment.value
+            r"# (?:fmt: skip|noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)*|type: ignore\[[\w, -]+\])", comment.value
         )
         if directive is None:
             return updated_node.with_changes(comment=None, whitespace=cst.SimpleWhitespace(""))
@@ -347,6 +348,8 @@ def _names_an_exception(base: str) -> bool:
 
 def _only_stores(node: cst.FunctionDef) -> bool:
     """Whether an `__init__` only calls `super().__init__` and stores parameters in public attributes."""
+    if not _reads_only_public(node):
+        return False
     for statement in statements(node.body):
         if _is_empty(statement):
             continue
@@ -358,8 +361,7 @@ def _only_stores(node: cst.FunctionDef) -> bool:
                 body=[cst.Assign(targets=[cst.AssignTarget(target=target)], value=cst.Name())]
                 | cst.AnnAssign(target=target, value=cst.Name())
             ):
-                name = dotted(target)
-                if not name.startswith("self.") or is_private(name.removeprefix("self.")):
+                if not dotted(target).startswith("self."):
                     return False
             case _:
                 return False

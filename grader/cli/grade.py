@@ -73,7 +73,9 @@ def grade(
 
     setting = setting_of(context)
     exercises = [setting.course.exercise(name) for name in exercise or ()]
-    options = _options(setting, sandbox=sandbox, profile=profile, seed=seed, imports=allow_import or ())
+    options = _options(
+        setting, sandbox=sandbox, profile=profile, seed=seed, imports=allow_import or (), others=True
+    )
     if out is not None:
         _make_folder(out)
     tasks = tasks_of(setting.course, paths, exercises, out)
@@ -122,7 +124,7 @@ def replay(
     own = submission is None
     judged = open_submission(submission or setting.course.root, setting.course)
     chosen = sandbox or ("process" if own else None)
-    options = _options(setting, sandbox=chosen, profile="local", seed="0", imports=())
+    options = _options(setting, sandbox=chosen, others=not own)
     played = tuple(play(setting.course, entry, judged, _as_in(entry, options)) for entry in failed)
     result = Result(submission=judged.name, reports=played)
     if json != "-":
@@ -167,15 +169,21 @@ def doctor(
 
 
 def _options(
-    setting: Setting, *, sandbox: str | None, profile: str, seed: str, imports: Sequence[str]
+    setting: Setting,
+    *,
+    sandbox: str | None,
+    profile: str = "local",
+    seed: str = "0",
+    imports: Sequence[str] = (),
+    others: bool,
 ) -> Options:
-    """The options for other people's code. Raises SandboxUnavailable: never a weaker sandbox than was asked for."""
+    """The options of a run. Raises SandboxUnavailable: never a weaker sandbox than was asked for."""
     from grader.judge.sandboxes import OTHERS_CODE, available, default_for_grade
 
     chosen = sandbox or default_for_grade()
     options = options_of(profile=profile, sandbox=chosen, seed=seed, imports=imports)
     available(chosen)
-    if sandbox is not None and chosen not in OTHERS_CODE:
+    if others and chosen not in OTHERS_CODE:
         setting.notice(f"the sandbox {chosen} guards against accidents, not against attackers.")
     return replace(options, secret=os.environ.get(SECRET, "").encode())
 

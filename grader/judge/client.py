@@ -105,13 +105,15 @@ class Worker:
         return self
 
     def _import(self) -> None:
-        for kind, *payload in self.answers():
-            value = payload[0] if payload else None
-            if kind == "ready" and type(value) is dict:
-                self.held = value
-                return
-            if kind == "import_failed":
-                raise ending.ImportFailed(self.error_of(value))
+        answers = self.answers()
+        kind, *payload = next(answers)  # nothing of the submission has run yet: this one can be trusted
+        if kind != "confined":
+            raise sandboxes.SandboxUnavailable(f"{self.started.sandbox}: {payload[0]} `grader doctor` tells more.")
+        self.held = payload[0]
+        kind, *payload = next(answers)
+        if kind == "import_failed" and payload:
+            raise ending.ImportFailed(self.error_of(payload[0]))
+        if kind != "ready":
             self._unexpected(kind)
 
     def call(self, function: str, values: Mapping[str, Any]) -> Any:
@@ -144,9 +146,8 @@ class Worker:
         yield from self.answers()
 
     def send(self, verb: str, *payload: Any) -> None:
-        """Send a frame that begins an exchange, or closes a session. Raises Crashed, TimedOut."""
-        if verb != "close":
-            self._serial += 1
+        """Send a frame that begins an exchange. Raises Crashed, TimedOut."""
+        self._serial += 1
         data = self.live_frame(verb, *payload)
         self.channel.settimeout(min(self.guards.wall_seconds, 3600.0))
         try:
@@ -194,6 +195,11 @@ class Worker:
         code = self.started.exit_code(DEATH)
         self.close()
         return ending.Crashed(_how_it_died(code))
+
+    @property
+    def closed(self) -> bool:
+        """Whether the worker has been ended."""
+        return self.channel.fileno() < 0
 
     def close(self) -> None:
         """End the worker and everything that it started. May be called twice."""

@@ -560,8 +560,12 @@ def _stdlib() -> Path:
     return Path(os.path.realpath(sysconfig.get_path("stdlib")))
 
 
+@cache
 def _worker_folder() -> Path:
-    return Path(os.path.realpath(grader.worker.__path__[0]))
+    """Where the worker's modules lie, with their bytecode: a worker writes none, and would compile them each time."""
+    folder = Path(os.path.realpath(grader.worker.__path__[0]))
+    compileall.compile_dir(folder, maxlevels=0, quiet=2)
+    return folder
 
 
 @cache

@@ -3,13 +3,17 @@
 Rule 1: a session is itself an ASGI application, so that httpx and real servers can drive the submission.
 Rule 2: the submission's virtual time advances only when the judge has nothing to send.
 Rule 3: when nothing can happen at either end, every connection ends as stalled.
+Rule 4: sends are taken one after another; a `receive` waits beside them, as the application asked for it.
+Rule 5: what breaks a session is raised by it, whatever the block inside made of it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,7 +21,7 @@ import httpx
 
 from grader.judge import ending
 from grader.judge.client import TICK, Clock, Worker
-from grader.transcript import Error, Event, Raised
+from grader.transcript import Error, Event, Raised, text
 from grader.worker import wire
 
 SETTLE = 50
@@ -30,6 +34,14 @@ Send = Callable[[Any], Awaitable[None]]
 
 class Violation(AssertionError):
     """The submission broke the protocol: says how."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Connection:
+    """One call of the application: what the worker says of it, and where its events come from."""
+
+    receive: Receive
+    inbox: asyncio.Queue[tuple[str, Any]] = field(default_factory=asyncio.Queue)
 
 
 class Session:
@@ -45,10 +57,11 @@ class Session:
         self._config = config
         self._record = record
         self._real_time = real_time
-        self._connections: dict[int, asyncio.Queue[Any]] = {}
-        self._opened = self._sent = 0
-        self._lock = asyncio.Lock()
-        self._frames = wire.Frames()
+        self._connections: dict[int, _Connection] = {}
+        self._opened = self._sent = self._taken = self._bytes = 0
+        self._outgoing = bytearray()
+        self._ended = asyncio.Event()
+        self._closing = False
         self._clock = Clock(worker)
         self._tasks: set[asyncio.Task[None]] = set()
         self._broken: BaseException | None = None
@@ -63,24 +76,26 @@ class Session:
         self._worker.channel.setblocking(False)
         self._loop.add_reader(self._worker.channel, self._readable)
         self._guard = self._loop.call_later(TICK, self._check)
+        self._take_frames(b"")  # what came with "opened"
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Cancel what still runs and close the application."""
-        if self._worker.channel.fileno() >= 0:
-            self._loop.remove_reader(self._worker.channel)
-        self._guard.cancel()
+        """Cancel what still runs and close the application. Raises Ending or FinalEnding if the session ended so."""
         for task in self._tasks:
             task.cancel()
+        broken_inside = self._broken is not None
+        if not broken_inside:
+            self._closing = True
+            self._write("close")
+            await self._ended.wait()
+        self._guard.cancel()
+        self._let_go()
         if self._broken is not None:
             self._worker.close()
-            return
-        self._worker.send("close")
-        for kind_of_frame, *_ in self._worker.answers():
-            if kind_of_frame == "closed":
-                return
+            if broken_inside or error is None:
+                raise self._broken
 
     def client(self, base_url: str = "http://testserver", **options: Any) -> httpx.AsyncClient:
         """An httpx client of the application. A response that breaks the protocol raises Violation."""
@@ -90,26 +105,26 @@ class Session:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
         """One connection. Returns what the application returned. Raises `Raised`, Ending or FinalEnding."""
         number, self._opened = self._opened, self._opened + 1
-        queue: asyncio.Queue[Any] = asyncio.Queue()
-        self._connections[number] = queue
+        connection = _Connection(receive)
+        self._connections[number] = connection
         ended = False
         try:
-            await self._write("open", number, dict(scope))
+            self._write("open", number, dict(scope))
             while True:
                 if self._broken is not None:
                     raise self._broken
-                kind, value = await queue.get()
-                if kind == "receive":
-                    self._start(self._deliver(number, receive))
-                elif kind == "send":
+                kind, value = await connection.inbox.get()
+                if kind == "send":
                     await self._take(number, value, send)
                 elif kind == "ended":
                     ended = True
                     return self._result(number, *value)
+                elif kind == "failed":
+                    raise value
         finally:
             del self._connections[number]
-            if not ended and self._broken is None:
-                self._start(self._write("cancel", number))
+            if not ended:
+                self._write("cancel", number)
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
@@ -122,9 +137,11 @@ class Session:
         await self._phase("startup", events, answers, call)
         try:
             yield
-        finally:
-            await self._phase("shutdown", events, answers, call)
-            await call
+        except BaseException:  # what the block raised counts, and not how the shutdown went after it
+            call.cancel()
+            raise
+        await self._phase("shutdown", events, answers, call)
+        await call
 
     async def _phase(
         self,
@@ -138,9 +155,9 @@ class Session:
         if answer is None:
             call.result()
             raise Violation(f"your application ended before it answered lifespan.{phase}")
-        if answer.get("type") != f"lifespan.{phase}.complete":
+        if _type_of(answer) != f"lifespan.{phase}.complete":
             call.cancel()
-            raise Violation(f"your application answered lifespan.{phase} with {answer!r}")
+            raise Violation(f"your application answered lifespan.{phase} with {text(answer)}")
 
     async def _checked(self, scope: Any, receive: Any, send: Any) -> None:
         order = _ResponseOrder()
@@ -152,20 +169,20 @@ class Session:
         await self(scope, receive, checked_send)
         order.finish()
 
-    async def _deliver(self, number: int, receive: Receive) -> None:
-        event = await receive()
+    async def _deliver(self, number: int, connection: _Connection) -> None:
+        event = await connection.receive()
         if number in self._connections:
             self._record(Event("received", event, number))
-            await self._write("event", number, event)
+            self._write("event", number, event)
 
     async def _take(self, number: int, message: Any, send: Send) -> None:
         try:
             self._record(Event("sent", message, number))
             await send(message)
         except OSError as error:
-            await self._write("acknowledge", number, [type(error).__name__, str(error)])
+            self._write("acknowledge", number, [type(error).__name__, str(error)])
         else:
-            await self._write("acknowledge", number, None)
+            self._write("acknowledge", number, None)
 
     def _result(self, number: int, kind: str, value: Any) -> Any:
         if kind == "returned":
@@ -175,54 +192,99 @@ class Session:
         self._record(Event("raised", error, number))
         raise Raised(error)
 
-    async def _write(self, verb: str, *payload: Any) -> None:
-        async with self._lock:
+    def _write(self, verb: str, *payload: Any) -> None:
+        """Send a frame, now or as soon as the channel takes it. Raises WireError for what cannot cross."""
+        if self._broken is None:
+            self._outgoing += self._worker.live_frame(verb, *payload)
             self._sent += 1
-            try:
-                await self._loop.sock_sendall(self._worker.channel, self._worker.live_frame(verb, *payload))
-            except OSError:
-                self._hung_up()
+            self._flush()
 
-    def _start(self, work: Any) -> None:
-        task: asyncio.Task[None] = self._loop.create_task(work)
+    def _flush(self) -> None:
+        channel = self._worker.channel
+        try:
+            while self._outgoing:
+                del self._outgoing[: channel.send(self._outgoing)]
+        except BlockingIOError:
+            self._loop.add_writer(channel, self._flush)
+        except OSError:
+            self._hung_up()
+        else:
+            self._loop.remove_writer(channel)
+
+    def _let_go(self) -> None:
+        """Watch the channel no more."""
+        if self._worker.channel.fileno() >= 0:
+            self._loop.remove_reader(self._worker.channel)
+            self._loop.remove_writer(self._worker.channel)
+
+    def _start(self, work: Coroutine[Any, Any, None], connection: _Connection | None = None) -> None:
+        task = self._loop.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(partial(self._finished, connection))
+
+    def _finished(self, connection: _Connection | None, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and connection is not None:
+            connection.inbox.put_nowait(("failed", error))
+        elif error is not None:
+            self._fail(error)
 
     def _readable(self) -> None:
         try:
             data = self._worker.channel.recv(1 << 16)
-            if not data:
-                return self._hung_up()
-            self._frames.feed(data)
-            for payload in self._frames:
-                self._dispatch(*self._worker.parse(payload))
         except BlockingIOError:
             return
+        except OSError:
+            data = b""
+        if data:
+            self._take_frames(data)
+        else:
+            self._hung_up()
+
+    def _take_frames(self, data: bytes) -> None:
+        guards = self._worker.guards
+        self._bytes += len(data)
+        self._worker.frames.feed(data)
+        try:
+            for payload in self._worker.frames:
+                self._taken += 1
+                if self._taken > guards.frames or self._bytes > guards.bytes:
+                    raise ending.Flooded("your application sent more messages than can be judged")
+                self._dispatch(*self._worker.parse(payload))
         except wire.WireError as error:
             self._fail(ending.Crashed(f"the process sent {error}"))
-        except OSError:
-            self._hung_up()
-        except ending.Ending as error:
+        except (ending.Ending, ending.Stalled) as error:
             self._fail(error)
 
     def _hung_up(self) -> None:
         if self._broken is None:
-            self._loop.remove_reader(self._worker.channel)  # before the crash closes it
+            self._let_go()  # before the crash closes it
             self._fail(self._worker.crash())
 
     def _dispatch(self, kind: str, *payload: Any) -> None:
-        self._clock = Clock(self._worker)
-        if kind == "idle" and len(payload) == 2:
+        if kind == "idle" and len(payload) == 2:  # the clock goes on: a loop of timers alone is no progress
             has_timer, seen = payload
             self._start(self._settle(has_timer is True, seen))
             return
+        self._clock = Clock(self._worker)
+        if self._closing and kind == "closed":
+            self._ended.set()
+            return
+        if self._closing and kind == "stalled":
+            raise ending.Stalled("your code started a task that does not end when it is cancelled")
         if kind not in ("receive", "send", "ended") or not payload or type(payload[0]) is not int:
             raise ending.Crashed("the process sent a frame that does not belong here")
         number, *rest = payload
         if len(rest) != {"receive": 0, "send": 1, "ended": 2}[kind]:
             raise ending.Crashed("the process sent a frame of an unknown form")
-        if number in self._connections:
-            self._connections[number].put_nowait((kind, rest if kind == "ended" else (rest or [None])[0]))
+        connection = self._connections.get(number)
+        if connection is None:
+            return
+        if kind == "receive":
+            self._start(self._deliver(number, connection), connection)
+        else:
+            connection.inbox.put_nowait((kind, rest if kind == "ended" else rest[0]))
 
     async def _settle(self, has_timer: bool, seen: int) -> None:
         for _ in range(SETTLE):
@@ -230,15 +292,16 @@ class Session:
                 return
             await asyncio.sleep(0)
         if has_timer:
-            await self._write("advance")
+            self._write("advance")
         elif self._connections:
             self._fail(ending.Stalled())
 
     def _fail(self, error: BaseException) -> None:
         if self._broken is None:
             self._broken = error
-        for queue in self._connections.values():
-            queue.put_nowait(("broken", None))
+        self._ended.set()
+        for connection in self._connections.values():
+            connection.inbox.put_nowait(("broken", None))
 
     def _check(self) -> None:
         try:
@@ -249,6 +312,11 @@ class Session:
             self._guard = self._loop.call_later(TICK, self._check)
 
 
+def _type_of(message: Any) -> str | None:
+    kind = message.get("type") if isinstance(message, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
 class _ResponseOrder:
     """The order of the messages of one HTTP response, as a server enforces it. ASGI HTTP, Response Start and Body."""
 
@@ -257,9 +325,9 @@ class _ResponseOrder:
 
     def take(self, message: Any) -> None:
         """One message. Raises Violation where it cannot stand."""
-        kind = message.get("type") if isinstance(message, dict) else None
+        kind = _type_of(message)
         if kind not in ("http.response.start", "http.response.body"):
-            raise Violation(f"your application sent {message!r}, which is no message of an HTTP response")
+            raise Violation(f"your application sent {text(message)}, which is no message of an HTTP response")
         if self._state == "done":
             raise Violation(f"your application sent {kind} after the response was complete")
         if (kind == "http.response.start") != (self._state == "start"):

@@ -37,9 +37,7 @@ ADVICE: Mapping[Outcome, str] = {
         "Look for a list or a buffer that grows at every step, "
         "or for a number from the input that decides how much you allocate."
     ),
-    "crashed": (
-        "Look for sys.exit(), os._exit() or a recursion without an end. To stop half-way, raise."
-    ),
+    "crashed": ("Look for sys.exit(), os._exit() or a recursion without an end. To stop half-way, raise."),
     "blocked": "Fix the import first; then this one is judged.",
     "judge_error": "This is a fault of the grader, not of your code, and no verdict on it. Run it again.",
 }

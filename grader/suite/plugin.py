@@ -117,7 +117,10 @@ class SuitePlugin:
         started = time.perf_counter()
         self._recorder.begin_test()
         result = yield
-        verdict = self._recorder.verdict(result.excinfo[1] if result.excinfo else None)
+        error = result.excinfo[1] if result.excinfo else None
+        if isinstance(error, KeyboardInterrupt):  # a person's: it ends the run
+            return
+        verdict = self._recorder.verdict(error)
         result.force_result(None)
         self.verdicts[item.name] = verdict
         self.seconds[item.name] = time.perf_counter() - started
@@ -129,8 +132,11 @@ class SuitePlugin:
         if report.failed:  # setup or teardown: nothing of the submission runs there
             self.broken.append(str(report.longrepr))
 
-    def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> None:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> list[str]:
+        """Keep the two sides."""
         self._recorder.compare(op, left, right)
+        return [f"left {op} right"]
 
     def _prepare(self, item: pytest.Item) -> None:
         function = item.obj  # type: ignore[attr-defined]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 from hypothesis.errors import Flaky, HypothesisException, StopTest
 
 from grader import transcript
@@ -26,7 +27,9 @@ AFTER_FAILURE = 2_000
 """Examples that a test may run after its first failure: the bound of shrinking, by count and never by time."""
 FORM = "your answer does not have the form that the sheet describes"
 STATE = "your code keeps state between calls: the same input gave two different answers"
-SHAPE_ERRORS = (TypeError, KeyError, AttributeError, IndexError, ValueError)
+SHAPE_ERRORS = (
+    TypeError, LookupError, AttributeError, ValueError, ArithmeticError, RecursionError, httpx.HTTPError, httpx.InvalidURL,
+)  # fmt: skip
 """What a test raises when an answer is of another form than it reads."""
 
 

@@ -68,7 +68,7 @@ class Submission:
         if config:
             self.events.append(Event("called", ("app", config)))
         with self._exchange() as worker:
-            async with Session(worker, config, self.events.append, real_time=real_time) as session:
+            async with Session(worker, config, self._record, real_time=real_time) as session:
                 yield session
 
     def launch(self) -> None:
@@ -135,6 +135,8 @@ class Submission:
             raise
 
     def _restart(self) -> None:
+        if self._worker is not None and self._worker.closed:
+            self._worker = None
         if self._worker is not None:
             return
         if self._restarts >= RESTARTS:
@@ -144,6 +146,11 @@ class Submission:
             self.open()
         except ending.ImportFailed as failed:
             raise ending.Crashed(f"your file could be imported once, but not again: {failed}") from failed
+
+    def _record(self, event: Event) -> None:
+        self.events.append(event)
+        if event.kind == "raised":
+            self._look_for_marker(event.value)
 
     def _look_for_marker(self, error: Error) -> None | NoReturn:
         if error.name == "NotImplementedError" and self._marker.fullmatch(error.message):

@@ -6,7 +6,8 @@ The two folders are on the path only while the worker imports its own modules; t
 import sys
 
 if __name__ == "__main__":
-    _folders, sys.path[:0] = sys.argv[1:3], sys.argv[1:3]
+    _folders = sys.argv[1:3]
+    sys.path += _folders  # behind the standard library, which nothing in them can shadow
     from worker.main import main  # type: ignore[import-not-found]
 
     sys.path[:] = [entry for entry in sys.path if entry not in _folders]

@@ -51,8 +51,11 @@ class Worker:
             self._write(getattr(self, "do_" + verb)(*arguments))
 
     def do_start(self, order: dict[str, Any]) -> list[Any]:
-        """Confine the process and import the probe, and with it the submission."""
-        held = confine.confine(order["policy"])
+        """Confine the process and say so; then import the probe, and with it the submission."""
+        try:
+            self._write(["confined", confine.confine(order["policy"])])
+        except confine.NotConfined as error:
+            return ["not_confined", str(error)]
         self._root = order["root"]
         cap_output(order["output_bytes"])
         imports.install(self._root, order["imports"])
@@ -60,7 +63,7 @@ class Worker:
             self._probe = __import__("probe")
         except BaseException as error:  # noqa: BLE001 - whatever the submission raises on import
             return ["import_failed", describe(error, self._root)]
-        return ["ready", held]
+        return ["ready"]
 
     def do_call(self, name: str, values: dict[str, Any]) -> list[Any]:
         """Call a function of the probe."""

@@ -108,7 +108,7 @@ def test_a_body_keeps_the_docstring() -> None:
     [
         (mistake("twice", ("valve", "x")), r"mistake 'Wrong': 'valve' stands nowhere in twice, not once"),
         (mistake("twice", ("value", "x")), r"'value' stands 3 times in twice"),
-        (mistake("", ("self.value +", "")), r"makes no Python \(line \d+: .*\)"),
+        (mistake("", ("self.value + self", "self +")), r"makes no Python \(line \d+: .*\)"),
         (mistake("thrice", ("a", "b")), r"the solution has no thrice"),
         (mistake("Box.thrice", body="pass"), r"the solution has no Box.thrice"),
         (mistake("twice", ("value + value", "value + value")), r"changes nothing"),

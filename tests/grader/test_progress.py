@@ -129,6 +129,15 @@ def test_what_is_remembered_is_ignored_by_git(course: Course, memory: Memory) ->
     assert (course.state / ".gitignore").read_text(encoding="utf-8") == "*\n"
 
 
+def test_where_nothing_can_be_written_the_verdict_is_not_lost(
+    course: Course, memory: Memory, notices: list[str], make_report: Any
+) -> None:
+    course.state.write_text("a file where the folder should be", encoding="utf-8")
+    first = course.exercise("first")
+    assert remember(memory, first, make_report(first)).complete(first)
+    assert "cannot be written" in notices[0]
+
+
 def test_each_backup_has_a_place_of_its_own(course: Course) -> None:
     first = course.exercise("first")
     copies = []

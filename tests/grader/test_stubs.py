@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import re
 import shutil
 import subprocess
 import sys
@@ -72,7 +74,7 @@ class BodyTooLarge(ValueError):  # noqa: N818 - SECRET reason
         self.limit = limit
 
 
-class Talkative(ClientGoneError):
+class TalkativeError(ClientGoneError):
     """Computes its message."""
 
     def __init__(self, limit: int) -> None:
@@ -232,7 +234,7 @@ def test_nothing_secret_crosses() -> None:
         "dumps",
     ):
         assert name not in {node.id for node in ast.walk(ast.parse(made)) if isinstance(node, ast.Name)}
-        assert f" {name}" not in made
+        assert not re.search(rf"\b{name}\b", made)
 
 
 def test_what_is_public_stays() -> None:
@@ -269,7 +271,7 @@ def test_every_public_body_is_the_marker() -> None:
     assert markers == [
         f'raise NotImplementedError("paths: {name}")'
         for name in (
-            "Talkative.__init__",
+            "TalkativeError.__init__",
             "Colour.loud",
             "Converter.__post_init__",
             "CompiledPath.__init__",
@@ -345,15 +347,20 @@ def test_a_directive_stays_without_its_reason() -> None:
     assert "class BodyTooLarge(ValueError):  # noqa: N818\n" in stub(EVERYTHING)
 
 
-def test_a_long_import_is_joined_or_exploded() -> None:
-    long = ", ".join(f"a_rather_long_name_{number}" for number in range(8))
-    made = stub(
-        f"from somewhere import {long}, other\n\n\ndef f({long.replace(',', ': int = 0,')}) -> None:\n    other()\n"
-    )
+@pytest.mark.parametrize(
+    ("count", "start"),
+    [
+        (2, "from somewhere import a_long_name_0, a_long_name_1\n"),
+        (9, "from somewhere import (\n    a_long_name_0,\n"),
+    ],
+)
+def test_an_import_that_lost_a_name_is_joined_if_it_fits(count: int, start: str) -> None:
+    names = [f"a_long_name_{number}" for number in range(count)]
+    imported = "".join(f"    {name},\n" for name in [*names, "other"])
+    parameters = ", ".join(f"x{number}: {name}" for number, name in enumerate(names))
+    made = stub(f"from somewhere import (\n{imported})\n\n\ndef f({parameters}) -> None:\n    other()\n")
+    assert made.startswith(start)
     assert "other" not in made
-    assert "from somewhere import (\n    a_rather_long_name_0" not in made, (
-        "the defaults do not name the imports"
-    )
 
 
 # How it is laid out
@@ -365,7 +372,7 @@ def test_a_long_import_is_joined_or_exploded() -> None:
         EVERYTHING,
         *(path.read_text(encoding="utf-8") for path in sorted((ROOT / "fastasgi_reference").rglob("*.py"))),
         *(path.read_text(encoding="utf-8") for path in sorted((ROOT / "solutions").rglob("*.py"))),
-        *(path.read_text(encoding="utf-8") for path in sorted((ROOT / "grader").glob("*.py"))),
+        *(path.read_text(encoding="utf-8") for path in sorted((ROOT / "grader" / "authoring").glob("*.py"))),
     ],
     ids=lambda source: source.splitlines()[0][:40],
 )
@@ -388,19 +395,17 @@ def test_the_formatter_and_the_linter_have_nothing_to_say(source: str, tmp_path:
     assert linted.returncode == 0, linted.stdout
 
 
-def test_a_stub_can_be_imported() -> None:
-    module: dict[str, object] = {"__name__": "made"}
-    exec(compile(stub(EVERYTHING), "made.py", "exec"), module)
+def test_a_stub_can_be_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "made_by_stubs.py").write_text(stub(EVERYTHING), encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("made_by_stubs")
     with pytest.raises(NotImplementedError, match=r"^paths: read$"):
-        module["read"](1)  # type: ignore[operator]
+        module.read(1)
 
 
 def test_a_stub_of_a_stub_is_the_same() -> None:
     once = stub(EVERYTHING)
-    assert (
-        stub(once) == once.replace("  # never reached: it makes this an async generator", "")
-        or stub(once) == once
-    )
+    assert stub(once) == once
 
 
 # A course's stubs
@@ -442,7 +447,7 @@ def test_stubs_of_one_exercise_leave_the_others_alone(course: Course) -> None:
 def test_a_solution_that_is_no_python_is_named(course: Course) -> None:
     solution = course.solution(course.exercise("double"))
     solution.write_text("def double(:\n", encoding="utf-8")
-    with pytest.raises(stubs.StubError, match="double.py: no stub can be made of it"):
+    with pytest.raises(stubs.StubError, match=r"double\.py: no stub can be made of it"):
         stubs.check(course)
 
 

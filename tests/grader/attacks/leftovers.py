@@ -1,5 +1,7 @@
 """Leaves things in the kernel that outlive a process: shared memory, queues, semaphores, keys, files."""
 
+# ruff: noqa: PTH111, PTH123 - written as an attacker would
+
 import ctypes
 import os
 
@@ -16,7 +18,12 @@ def attack():
     }.items():
         if made >= 0:
             found.append(name)
-    for path in ("/var/tmp/fastasgi-left", "/run/fastasgi-left", "/work-left", os.path.expanduser("~/fastasgi-left")):
+    for path in (
+        "/var/tmp/fastasgi-left",
+        "/run/fastasgi-left",
+        "/work-left",
+        os.path.expanduser("~/fastasgi-left"),
+    ):
         try:
             open(path, "w").close()
         except OSError:

@@ -1,5 +1,7 @@
 """Reads the judge's memory, signals it, and takes hold of its descriptors."""
 
+# ruff: noqa: B023 - written as an attacker would
+
 import ctypes
 import fcntl
 import os
