@@ -53,7 +53,7 @@ class Value(msgspec.Struct, frozen=True, omit_defaults=True):
 
     name: str
     text: str
-    value: Any = None
+    value: Any = msgspec.UNSET
 
 
 class Finding(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -14,7 +14,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -67,10 +67,14 @@ def of_files(name: str, files: Mapping[str, bytes]) -> Submission:
     return Submission(name, dict(files))
 
 
-def open_submission(path: Path, course: Course) -> Submission:
-    """Read the submission at `path`. Raises SubmissionRefused."""
+def open_submission(path: Path, course: Course, wanted: Sequence[Exercise] = ()) -> Submission:
+    """Read the submission at `path`: the files of the exercises `wanted`, or of all. Raises SubmissionRefused.
+
+    A single file may have any name if one exercise is wanted.
+    """
+    exercises = tuple(wanted) or course.exercises
     try:
-        return _open(path, course)
+        return _open(path, exercises)
     except OSError as error:
         raise SubmissionRefused(f"{_shown(path)}: cannot be read ({error.strerror}). Check the path.") from error
 
@@ -80,29 +84,30 @@ def _shown(path: Path) -> str:
     return plain(str(path))
 
 
-def _open(path: Path, course: Course) -> Submission:
+def _open(path: Path, exercises: Sequence[Exercise]) -> Submission:
     if path.is_symlink():
         raise SubmissionRefused(f"{path}: is a link, which is never followed. Name the file or folder itself.")
     if path.is_dir():
-        return Submission(plain(path.resolve().name), _take(_Folder(path), course, str(path)))
+        return Submission(plain(path.resolve().name), _take(_Folder(path), exercises, str(path)))
     if not path.is_file():
         raise SubmissionRefused(f"{path}: there is no such file or folder. Check the path.")
     if path.suffix == ".zip":
         with _open_zip(path) as archive:
-            return Submission(plain(path.stem), _take(_Zip(archive), course, str(path)))
+            return Submission(plain(path.stem), _take(_Zip(archive), exercises, str(path)))
     if path.suffix == ".py":
-        return _single(path, course)
+        return _single(path, exercises)
     raise SubmissionRefused(
         f"{path}: a submission is a folder, a clone, a .zip or one .py file, not a {path.suffix or 'plain'} file."
     )
 
 
-def _single(path: Path, course: Course) -> Submission:
-    owners = [exercise for exercise in course.exercises if exercise.name == path.stem and not exercise.package]
+def _single(path: Path, exercises: Sequence[Exercise]) -> Submission:
+    alone = len(exercises) == 1
+    owners = [each for each in exercises if not each.package and (alone or each.name == path.stem)]
     if not owners:
         raise SubmissionRefused(
             f"{path}: no exercise is called {path.stem}. "
-            "Name the file after its exercise (`grader list` shows them)."
+            "Name the file after its exercise (`grader list` shows them), or name the exercise."
         )
     return Submission(_shown(path), {owners[0].target + ".py": _Folder(path.parent).read(path.name)})
 
@@ -112,6 +117,9 @@ class _Folder:
 
     def __init__(self, base: Path) -> None:
         self.base = base
+
+    def folders(self) -> list[str]:
+        return sorted(path.name for path in self.base.iterdir() if path.is_dir() and not path.is_symlink())
 
     def names(self, below: str) -> Iterator[str]:
         start = self.base / below
@@ -166,6 +174,9 @@ class _Zip:
             if not info.is_dir():
                 yield info
 
+    def folders(self) -> list[str]:
+        return sorted({name.split("/", 1)[0] for name in self.members if "/" in name})
+
     def names(self, below: str) -> Iterator[str]:
         prefix = below.rstrip("/") + "/" if below else ""
         yield from sorted(name for name in self.members if name.startswith(prefix))
@@ -198,10 +209,10 @@ def _checked_size(content: bytes, where: str) -> bytes:
     return content
 
 
-def _take(source: _Folder | _Zip, course: Course, where: str) -> dict[str, bytes]:
-    base = _base(source, course)
+def _take(source: _Folder | _Zip, exercises: Sequence[Exercise], where: str) -> dict[str, bytes]:
+    base = _base(source, exercises)
     taken: dict[str, bytes] = {}
-    for exercise in course.exercises:
+    for exercise in exercises:
         for tree_path, name in _places(source, base, exercise):
             taken[tree_path] = source.read(name)
         if len(taken) > MAX_ENTRIES or sum(map(len, taken.values())) > MAX_ZIP:
@@ -213,20 +224,18 @@ def _take(source: _Folder | _Zip, course: Course, where: str) -> dict[str, bytes
     return taken
 
 
-def _base(source: _Folder | _Zip, course: Course) -> str:
-    """Where `exercises/` lies: at the top, below one folder (as zips have it), or the source is it itself."""
-    tops = {""} | {name.split("/", 1)[0] + "/" for name in _shallow(source)}
-    for top in sorted(tops):
+def _base(source: _Folder | _Zip, exercises: Sequence[Exercise]) -> str:
+    """Where `exercises/` lies: at the top, below the one folder that is there, or the source is it itself.
+
+    Below one of several folders nothing is looked for: a clone's solutions are no submission.
+    """
+    folders = source.folders()
+    tops = ["", folders[0] + "/"] if len(folders) == 1 else [""]
+    for top in tops:
         for base in (top + "exercises/", top):
-            if any(_present(source, base, exercise) for exercise in course.exercises):
+            if any(_present(source, base, exercise) for exercise in exercises):
                 return base
     return "exercises/"
-
-
-def _shallow(source: _Folder | _Zip) -> list[str]:
-    if isinstance(source, _Folder):
-        return [entry.name + "/" for entry in source.base.iterdir() if entry.is_dir() and not entry.is_symlink()]
-    return list(source.members)
 
 
 def _present(source: _Folder | _Zip, base: str, exercise: Exercise) -> bool:

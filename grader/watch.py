@@ -310,7 +310,7 @@ class Shell:
             return Verdict(self.judge(run.exercise, submission, options, self._on_test))
         except (CourseError, SubmissionRefused, SandboxUnavailable) as refused:
             return Refused(str(refused))
-        except Stopped:
+        except KeyboardInterrupt:  # ours, or what the judge makes of it
             return Refused("stopped")
         except BaseException as error:  # noqa: BLE001 - carried to the thread that can end the program
             return Failed(error)

@@ -46,11 +46,11 @@ Finding = tuple[str, str]
 def _fields(course: Course, exercise: Exercise) -> Iterator[Finding]:
     if not _is_text(exercise.title):
         yield "the title is empty", "Give it one"
-    if not _is_whole(exercise.difficulty) or not 1 <= exercise.difficulty <= 5:
+    if not is_whole(exercise.difficulty) or not 1 <= exercise.difficulty <= 5:
         yield f"difficulty is {exercise.difficulty!r}", "Use a whole number from 1 to 5"
     for name in ("chapter", "place", "minutes"):
         value = getattr(exercise, name)
-        if not _is_whole(value) or value < 1:
+        if not is_whole(value) or value < 1:
             yield f"{name} is {value!r}", "Use a positive whole number"
     if not exercise.requirements:
         yield "there are no requirements", "Name at least one"
@@ -91,7 +91,7 @@ def _sentences(requirements: tuple[Requirement, ...]) -> Iterator[Finding]:
             yield f"requirement id {name!r} is ill-formed", "Write it like NAME-01"
         if ids[name] > 1:
             yield f"requirement {name} occurs {ids[name]} times", "Give each an id of its own"
-        if not _is_whole(requirement.points) or requirement.points < 1:
+        if not is_whole(requirement.points) or requirement.points < 1:
             yield f"{name} is worth {requirement.points!r} points", "Use a positive whole number"
         if not _is_text(requirement.source):
             yield f"{name} has no source", "Name its place in a specification or in the course's policies"
@@ -166,5 +166,6 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _is_whole(value: object) -> bool:
+def is_whole(value: object) -> bool:
+    """Whether a value of the front matter is a whole number (YAML has also `true`, `1.5` and texts)."""
     return isinstance(value, int) and not isinstance(value, bool)

@@ -23,7 +23,7 @@ from grader.authoring import mistakes, stubs
 from grader.authoring.mistakes import Mistake, MistakeError, read_mistakes, submission_of
 from grader.authoring.pool import Judge, Task, cores, judge_all
 from grader.authoring.problem import Problem
-from grader.authoring.sheets import sheet_problems
+from grader.authoring.sheets import is_whole, sheet_problems
 from grader.authoring.stubs import StubError
 from grader.authoring.suites import stray_problems, suite_problems
 from grader.authoring.trivial import trivial_submissions
@@ -46,7 +46,7 @@ Step = Callable[[str], None]
 """Is told, in words, what has just been proved or judged."""
 
 
-class CannotJudge(Exception):  # noqa: N818 - reads as what it says
+class CannotJudge(Exception):
     """The exercise lacks something without which nothing can be judged: names it."""
 
 
@@ -124,7 +124,8 @@ def _gallery_problems(course: Course, exercise: Exercise) -> Iterator[Problem]:
         Problem, exercise.id, str((course.suite(exercise) / mistakes.FILE).relative_to(course.root))
     )
     gallery = read_mistakes(course, exercise)
-    needed = MISTAKES_OF_LONG_ONES if exercise.minutes >= LONG else MISTAKES
+    long = is_whole(exercise.minutes) and exercise.minutes >= LONG
+    needed = MISTAKES_OF_LONG_ONES if long else MISTAKES
     if len(gallery) < needed:
         what = f"there are {len(gallery)} mistakes of the {needed} that {exercise.minutes} minutes ask for"
         yield problem(what, "Add mistakes that learners make")

@@ -59,7 +59,7 @@ def tasks_of(
     ids = tuple(exercise.id for exercise in exercises)
     for path in paths:
         try:
-            name = open_submission(path, course).name
+            name = open_submission(path, course, exercises).name
         except SubmissionRefused as refused:
             tasks.append(Done(Task(path, str(path), ids, None), refused=str(refused)))
             continue
@@ -99,10 +99,11 @@ def judge_one(setting: Setting, task: Task, options: Options) -> Done:
 
     course = setting.course
     try:
-        submission = open_submission(task.path, course)
+        wanted = [course.exercise(exercise_id) for exercise_id in task.exercises]
+        submission = open_submission(task.path, course, wanted)
     except SubmissionRefused as refused:
         return Done(task, refused=str(refused))
-    exercises = _exercises(course, submission, task.exercises)
+    exercises = wanted or [exercise for exercise in course.exercises if submission.files(exercise)]
     earlier = _stored(task.stored)
     if earlier is not None and _same(earlier, course, exercises, submission, options):
         return Done(task, earlier, again=True)
@@ -113,12 +114,6 @@ def judge_one(setting: Setting, task: Task, options: Options) -> Done:
         written.write_bytes(encode(result))
         written.replace(task.stored)
     return Done(task, result)
-
-
-def _exercises(course: Course, submission: Submission, ids: Sequence[str]) -> list[Exercise]:
-    if ids:
-        return [course.exercise(exercise_id) for exercise_id in ids]
-    return [exercise for exercise in course.exercises if submission.files(exercise)]
 
 
 def _stored(path: Path | None) -> Result | None:

@@ -51,7 +51,10 @@ def check(
     ] = None,
     sandbox: Annotated[str, typer.Option(help="bubblewrap, user or process.")] = "process",
     seed: Annotated[str, typer.Option(help="Chooses the examples.")] = "0",
-    profile: Annotated[str, typer.Option(help="How many examples: watch, local or official.")] = "local",
+    profile: Annotated[
+        str | None,
+        typer.Option(help="How many examples: watch, local (the default; watch with --debug) or official."),
+    ] = None,
     json: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write the result as JSON; - prints it.")
     ] = None,
@@ -66,10 +69,12 @@ def check(
     if not exercises:
         setting.screen.print("Every exercise is earned. `grader check --all` judges them once more.")
         leave(EARNED)
-    options = options_of(profile=profile, sandbox=sandbox, seed=seed, debug=debug)
+    options = options_of(
+        profile=profile or ("watch" if debug else "local"), sandbox=sandbox, seed=seed, debug=debug
+    )
     if debug and len(exercises) > 1:
         raise UsageProblem("--debug gives the terminal to one exercise. Name just one.")
-    judged = _open(setting, submission)
+    judged = _open(setting, submission, exercises)
     result = _judged(setting, judged, exercises, options, own=submission is None)
     if json != "-":
         _show(setting, exercises, result.reports, own=submission is None, verbose=verbose)
@@ -140,10 +145,10 @@ def _chosen(setting: Setting, names: Sequence[str], *, whole: bool) -> list[Exer
     return [exercise] if exercise else []
 
 
-def _open(setting: Setting, path: Path | None) -> Submission:
+def _open(setting: Setting, path: Path | None, exercises: Sequence[Exercise]) -> Submission:
     from grader.submission import open_submission
 
-    return open_submission(path if path is not None else setting.course.root, setting.course)
+    return open_submission(path if path is not None else setting.course.root, setting.course, exercises)
 
 
 def _judged(

@@ -37,7 +37,7 @@ BAD_INPUT = 2
 JUDGE_FAULT = 3
 
 
-class UsageProblem(Exception):  # noqa: N818 - reads as what it says
+class UsageProblem(Exception):
     """The caller's words or files do not fit: one line of what, where, what to do."""
 
 

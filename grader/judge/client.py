@@ -18,7 +18,7 @@ from typing import Any
 
 from grader.judge import ending, sandboxes
 from grader.judge.script import Script
-from grader.transcript import Error, Event, Frame, Raised, Transcript, plain
+from grader.transcript import Error, Event, Frame, Kind, Raised, Transcript, plain
 from grader.worker import wire
 
 TICK = 0.25
@@ -27,7 +27,11 @@ DEATH = 2.0
 """Seconds that a worker which hung up has to die, so that its exit code can be told."""
 OUTPUT_BYTES = 64 << 10
 """Bytes of each of stdout and stderr that are kept."""
-KINDS = frozenset({"received", "sent", "send_failed", "cancelled", "returned", "raised"})
+KINDS: Mapping[str, Kind] = {
+    "received": "received", "sent": "sent", "send_failed": "send_failed",
+    "cancelled": "cancelled", "returned": "returned", "raised": "raised",
+}  # fmt: skip
+"""The kinds of event that a worker may report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +257,7 @@ class Worker:
             raise ending.Crashed("the process sent an event of an unknown form")
         if kind in ("raised", "cancelled"):
             value = self.error_of(value)
-        return Event(kind, value, conversation)
+        return Event(KINDS[kind], value, conversation)
 
     def _waits(self, conversation: Any, conversations: int) -> Event:
         if not _is_index(conversation, conversations):

@@ -112,16 +112,18 @@ class SuitePlugin:
             self.blocked = self._opening()
         return True if self.blocked or self.broken else None
 
-    @pytest.hookimpl(hookwrapper=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, None]:
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
         started = time.perf_counter()
         self._recorder.begin_test()
-        result = yield
-        error = result.excinfo[1] if result.excinfo else None
-        if isinstance(error, KeyboardInterrupt):  # a person's: it ends the run
-            return
-        verdict = self._recorder.verdict(error)
-        result.force_result(None)
+        failure: BaseException | None = None
+        try:
+            yield
+        except (KeyboardInterrupt, pytest.exit.Exception):  # a person's wish, not the submission's doing
+            raise
+        except BaseException as error:  # noqa: BLE001 - every ending of a test becomes a verdict
+            failure = error
+        verdict = self._recorder.verdict(failure)
         self.verdicts[item.name] = verdict
         self.seconds[item.name] = time.perf_counter() - started
         self._on_test(self.titles[item.name], _requirement(item), verdict.outcome)
@@ -144,14 +146,18 @@ class SuitePlugin:
         if handle is None:
             return
         handle.inner_test = self._recorded(handle.inner_test)
-        function._hypothesis_internal_use_settings = self._settings()
+        stored = (self.plan.replay or {}).get(item.name)
+        function._hypothesis_internal_use_settings = self._settings(generate=not stored)
         function._hypothesis_internal_use_seed = self.plan.seed_of(item.name)
-        if self.plan.replay and self.plan.replay[item.name]:
-            hypothesis.example(**self.plan.replay[item.name])(function)
+        if stored:
+            function.hypothesis_explicit_examples = []
+            hypothesis.example(**stored)(function)
 
-    def _settings(self) -> hypothesis.settings:
-        phases = [Phase.explicit, Phase.generate] if self.plan.replay is None else [Phase.explicit]
-        if self.plan.shrink and self.plan.replay is None:
+    def _settings(self, *, generate: bool) -> hypothesis.settings:
+        phases = [Phase.explicit]
+        if generate:
+            phases.append(Phase.generate)
+        if generate and self.plan.shrink:
             phases.append(Phase.shrink)
         return hypothesis.settings(
             max_examples=self.plan.examples,

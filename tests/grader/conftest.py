@@ -1,14 +1,18 @@
-"""What several tests of the grader need: a tiny course, and reports made by hand."""
+"""What several tests of the grader need: tiny courses, workers, and reports made by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from grader.course import Course, Exercise
+from grader.judge import sandboxes
+from grader.judge.client import Worker
 from grader.report import (
     Outcome,
     Planned,
@@ -17,6 +21,11 @@ from grader.report import (
     SuiteDigest,
     TestResult,
 )
+
+HERE = Path(__file__).parent
+collect_ignore = ["courses", "probes"]
+hypothesis.settings.register_profile("grader", deadline=None, database=None, derandomize=True)
+hypothesis.settings.load_profile("grader")
 
 SHEET = """---
 title: {title}
@@ -145,3 +154,67 @@ def report_of(
         "requirements": tuple(results),
     }
     return Report(**{**made, **fields})
+
+
+# --- courses and workers that run
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Course:
+    """The tiny course, in a folder of its own: `double`, `greeter`, `fastasgi/shapes`, each with a real suite."""
+    root = tmp_path_factory.mktemp("courses") / "tiny"
+    shutil.copytree(HERE / "courses" / "tiny", root, ignore=shutil.ignore_patterns("__pycache__"))
+    return Course(root)
+
+
+@pytest.fixture(scope="session")
+def slot() -> Iterator[sandboxes.Slot]:
+    """A slot for the workers of all tests."""
+    with sandboxes.Slot() as held:
+        yield held
+
+
+class Starter:
+    """Starts workers in the sandbox `process`; ends them all."""
+
+    def __init__(self, folder: Path, slot: sandboxes.Slot) -> None:
+        self._folder = folder
+        self._slot = slot
+        self._workers: list[Worker] = []
+
+    def __call__(self, probe: str, **files: str) -> Worker:
+        """A worker with `probes/<probe>.py` as its probe, or with that text; `files` are modules beside it."""
+        return self.launch(probe, **files).ready()
+
+    def launch(self, probe: str, **files: str) -> Worker:
+        """A worker that may still be importing."""
+        tree = self._folder / f"tree{len(self._workers)}"
+        tree.mkdir()
+        named = HERE / "probes" / f"{probe}.py"
+        source = probe if "\n" in probe else named.read_text(encoding="utf-8")
+        for name, text in {**files, "probe": source}.items():
+            (tree / f"{name}.py").write_text(text, encoding="utf-8")
+        worker = Worker.launch("process", tree, slot=self._slot)
+        self._workers.append(worker)
+        return worker
+
+    def close(self) -> None:
+        """End all."""
+        for worker in self._workers:
+            worker.close()
+
+
+@pytest.fixture
+def start_worker(tmp_path: Path, slot: sandboxes.Slot) -> Iterator[Starter]:
+    """Starts workers: `start_worker("calls")`."""
+    starter = Starter(tmp_path, slot)
+    yield starter
+    starter.close()
+
+
+@pytest.fixture(scope="module")
+def start_shared(tmp_path_factory: pytest.TempPathFactory, slot: sandboxes.Slot) -> Iterator[Starter]:
+    """Starts workers that all tests of a module may use: only for those that no test breaks."""
+    starter = Starter(tmp_path_factory.mktemp("trees"), slot)
+    yield starter
+    starter.close()

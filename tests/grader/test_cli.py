@@ -215,6 +215,12 @@ def test_check_hands_its_options_to_the_judge(grader: Run, judge: FakeJudge) -> 
     assert (options.profile, options.seed, options.sandbox, options.debug) == ("watch", "7", "user", True)
 
 
+def test_debugging_takes_few_examples_unless_told_otherwise(grader: Run, judge: FakeJudge) -> None:
+    grader("check", "first", "--debug")
+    grader("check", "first")
+    assert [options.profile for _, options in judge.asked] == ["watch", "local"]
+
+
 def test_json_on_standard_output_stands_alone(grader: Run, judge: FakeJudge) -> None:
     judge.outcomes["first"] = "failed"
     code, out, err = grader("check", "first", "--json", "-")

@@ -6,7 +6,7 @@ LIMIT = 10**18
 """The largest number that is doubled."""
 
 
-class TooLarge(ValueError):  # noqa: N818 - reads as what it says
+class TooLarge(ValueError):
     """The number is over the limit."""
 
 

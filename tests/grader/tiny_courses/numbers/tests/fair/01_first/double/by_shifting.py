@@ -3,7 +3,7 @@
 LIMIT = 1_000_000_000_000_000_000
 
 
-class TooLarge(ValueError):  # noqa: N818
+class TooLarge(ValueError):
     pass
 
 
