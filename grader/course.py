@@ -31,7 +31,7 @@ class CourseError(Exception):
     """The course's own files are wrong: names the file, what is wrong there and what to do."""
 
 
-class UnknownExercise(CourseError):  # noqa: N818 - reads as what it says
+class UnknownExercise(CourseError):
     """No exercise has the name that was asked for."""
 
 
@@ -182,6 +182,21 @@ class Course:
     def fair(self, exercise: Exercise) -> Path:
         """The folder of other right solutions, each a file (or a folder for a package)."""
         return self.root / "tests" / "fair" / exercise.id
+
+    def chapter_text(self, chapter: int) -> Path | None:
+        """The file of a chapter's text, or None where there is none."""
+        return next(iter(sorted((self.root / "exercises").glob(f"{chapter:02}_*/README.md"))), None)
+
+    def chapter_title(self, chapter: int) -> str:
+        """The heading of a chapter's text, else a title made of its folder's name, else "Chapter N"."""
+        text = self.chapter_text(chapter)
+        if text is not None:
+            heading = re.search(r"^# +(.+?)\s*$", text.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            if heading:
+                return heading[1]
+        for folder in sorted((self.root / "exercises").glob(f"{chapter:02}_*")):
+            return f"{chapter} {folder.name[3:].replace('_', ' ').capitalize()}"
+        return f"Chapter {chapter}"
 
     @property
     def reference(self) -> Path:

@@ -22,6 +22,7 @@ from typing import Literal
 
 import libcst as cst
 
+from grader.authoring.course_map import course_map
 from grader.authoring.syntax import (
     decorator_names,
     dotted,
@@ -100,8 +101,10 @@ def given(course: Course) -> dict[Path, bytes]:
 
 
 def wanted(course: Course, exercises: Iterable[Exercise] | None = None) -> dict[Path, bytes]:
-    """All files that `sync` writes for these exercises (all, with what is given, where none are named)."""
-    files = {} if exercises is not None else given(course)
+    """All files that `sync` writes for these exercises (all, with what is given and the map, if none are named)."""
+    files: dict[Path, bytes] = {}
+    if exercises is None:
+        files = given(course) | {course.root / "exercises" / "README.md": course_map(course).encode()}
     for exercise in course.exercises if exercises is None else exercises:
         files |= stubs_of(course, exercise)
     return files

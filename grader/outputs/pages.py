@@ -14,7 +14,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from grader.course import SECTIONS, Course, Exercise
-from grader.outputs.place import chapter_text, chapter_title, place_of, shown_path
+from grader.outputs.place import place_of, shown_path
 from grader.outputs.screen import Screen, columns, indented, styled
 from grader.outputs.terminal import points_text
 from grader.progress import Progress, Standing
@@ -109,10 +109,10 @@ def show_map(screen: Screen, course: Course, progress: Progress, *, current: Exe
     """All exercises by chapter: done or not, points of the last verdict, minutes; `current` is marked."""
     current = current or progress.at_hand(course)
     for chapter, exercises in groupby(course.exercises, key=lambda exercise: exercise.chapter):
-        text = chapter_text(course, chapter)
+        text = course.chapter_text(chapter)
         screen.print(
             styled(
-                (chapter_title(course, chapter), "bold"), (f"   {shown_path(text)}" if text else "", "dim")
+                (course.chapter_title(chapter), "bold"), (f"   {shown_path(text)}" if text else "", "dim")
             ),
             indented(_chapter(list(exercises), progress, current)),
             "",
@@ -158,7 +158,7 @@ def _sheet_text(course: Course, exercise: Exercise) -> str:
     place = place_of(course, exercise)
     stars = STARS[: exercise.difficulty]
     facts = [
-        f"- chapter: {chapter_title(course, exercise.chapter)}" + (f" ({place.text})" if place.text else ""),
+        f"- chapter: {course.chapter_title(exercise.chapter)}" + (f" ({place.text})" if place.text else ""),
         f"- {exercise.minutes} minutes, difficulty {stars}, {exercise.max_points} points",
         f"- write: {place.file}",
         f"- importable: the standard library{''.join(f', {name}' for name in exercise.imports)}",

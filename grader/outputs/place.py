@@ -6,7 +6,6 @@ Rule 1: every path comes from the course; here it is only written relative to th
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,7 +23,7 @@ class Place:
 
 def place_of(course: Course, exercise: Exercise) -> Place:
     """The places of `exercise`, seen from the current folder."""
-    text = chapter_text(course, exercise.chapter)
+    text = course.chapter_text(exercise.chapter)
     return Place(
         file=shown_path(course.stub(exercise)),
         sheet=shown_path(course.sheet(exercise)),
@@ -43,20 +42,3 @@ def shown_path(path: Path) -> str:
         return path.resolve().relative_to(Path.cwd().resolve()).as_posix()
     except ValueError:
         return os.fspath(path)
-
-
-def chapter_text(course: Course, chapter: int) -> Path | None:
-    """The file of a chapter's text, or None where there is none."""
-    return next(iter(sorted((course.root / "exercises").glob(f"{chapter:02}_*/README.md"))), None)
-
-
-def chapter_title(course: Course, chapter: int) -> str:
-    """The heading of a chapter's text, else a title made of its folder's name, else "Chapter N"."""
-    text = chapter_text(course, chapter)
-    if text is not None:
-        heading = re.search(r"^# +(.+?)\s*$", text.read_text(encoding="utf-8"), flags=re.MULTILINE)
-        if heading:
-            return heading[1]
-    for folder in sorted((course.root / "exercises").glob(f"{chapter:02}_*")):
-        return f"{chapter} {folder.name[3:].replace('_', ' ').capitalize()}"
-    return f"Chapter {chapter}"

@@ -77,13 +77,19 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self.on_idle = stall_when_idle
         for _ in range(ROUNDS):
             tasks = asyncio.all_tasks(self)
-            for timer in self._scheduled:
-                if not tasks:
-                    timer.cancel()
-            if not (tasks or self._ready or self._asyncgens):
+            generators = [] if tasks else self._last_things()
+            if not (tasks or generators or self._ready):
                 return
-            self.run_until_complete(_end(tasks, [] if tasks else list(self._asyncgens)))
+            self.run_until_complete(_end(tasks, generators))
         raise Stall
+
+    def _last_things(self) -> list[AsyncGenerator[Any]]:
+        """Cancel the timers, and give the generators that are open, once."""
+        for timer in self._scheduled:
+            timer.cancel()
+        generators = list(self._asyncgens)
+        self._asyncgens.clear()
+        return generators
 
     @property
     def threads_at_work(self) -> bool:

@@ -131,7 +131,7 @@ def test_anything_else_arrives_as_a_description_that_equals_nothing(value: Any) 
 def test_a_description_tells_the_class_and_its_plain_base() -> None:
     assert repr(crossed(Text("x"))) == "<a Text, a subclass of str>"
     assert repr(crossed(Point())) == "<a Point object>"
-    assert crossed(Number.ONE).names == ("IntEnum", "int", "ReprEnum", "Enum")[:0] + ("Number", *crossed(Number.ONE).names[1:])
+    assert crossed(Number.ONE).names[:3] == ("Number", "IntEnum", "int")
 
 
 def test_descriptions_may_stand_in_sets_and_as_keys() -> None:
@@ -152,9 +152,6 @@ def test_a_lying_metaclass_does_not_change_the_names() -> None:
         @property
         def __name__(cls) -> str:  # type: ignore[override]
             return "str"
-
-        def mro(cls) -> list[type]:
-            return [cls, str, object] if False else super().mro()
 
     liar = Meta("Liar", (), {})
     assert crossed(liar()).names == ("Liar",)
@@ -184,11 +181,15 @@ def nested(kind: type, depth: int) -> Any:
     """Containers in containers."""
     value: Any = 1
     for _ in range(depth):
-        value = {"k": value} if kind is dict else {(0,): value} if kind is frozenset else kind([value])
+        value = {"k": value} if kind is dict else {None: value} if kind is Pairs else kind([value])
     return value
 
 
-@pytest.mark.parametrize("kind", [list, tuple, dict, frozenset])
+class Pairs:
+    """Stands for a dict whose keys MessagePack lacks."""
+
+
+@pytest.mark.parametrize("kind", [list, tuple, dict, Pairs])
 def test_values_cross_up_to_a_depth(kind: type) -> None:
     deepest = nested(kind, wire.MAX_DEPTH)
     assert crossed(deepest) == deepest
