@@ -328,7 +328,7 @@ def _run_pytest(suite: Path, plugin: SuitePlugin) -> None:
     _steady_hypothesis()
     arguments = [
         str(suite), "-c", str(Path(__file__).parent / "suite" / "pytest.ini"), f"--rootdir={suite}",
-        "--import-mode=importlib", "--noconftest", "-s", "-p", "pytest_asyncio.plugin",
+        "--import-mode=importlib", "--noconftest", "-s", "-p", "pytest_asyncio.plugin", "-p", "grader.suite.fixtures",
     ]  # fmt: skip
     for name in UNUSED_PLUGINS:
         arguments += ["-p", f"no:{name}"]

@@ -223,6 +223,7 @@ class Watch:
         elif profile == QUICK and report.earned:
             self.running = THOROUGH
             yield Run(self.exercise, THOROUGH)
+            yield Tell(THOROUGH, 0, sum(len(entry.tests) for entry in report.plan))
         else:
             self.done = report.earned
             yield Remember(self.exercise, report)
@@ -306,7 +307,7 @@ class Shell:
 
         options = Options(profile=run.profile, sandbox=self.sandbox, seed=self.seed)
         try:
-            submission = open_submission(self.course.root, self.course)
+            submission = open_submission(self.course.root, self.course, [run.exercise])
             return Verdict(self.judge(run.exercise, submission, options, self._on_test))
         except (CourseError, SubmissionRefused, SandboxUnavailable) as refused:
             return Refused(str(refused))

@@ -17,21 +17,23 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.syntax import Syntax
 from rich.text import Text
 
 from grader import grading
-from grader.authoring.mutants import Mutant, mutants
 from grader.authoring.pool import Judge, Task, cores, judge_all
+from grader.authoring.suites import EQUIVALENT
 from grader.course import FRAMEWORK, Course, Exercise
 from grader.grading import Options
 from grader.report import Report
 from grader.submission import Submission, of_files
 
-FILE = "mutants.toml"
-"""The list of equivalent mutants, in the folder of a suite."""
+if TYPE_CHECKING:
+    from grader.authoring.mutants import Mutant
+
 CACHE = "mutants"
 """The folder of what has been judged, in the course's state."""
 SHOWN_SURVIVORS = 50
@@ -130,7 +132,7 @@ CAUGHT, SURVIVED, UNJUDGED = "caught", "survived", "unjudged"
 
 def read_equivalent(course: Course, exercise: Exercise) -> tuple[Equivalent, ...]:
     """The list of equivalent mutants; empty where there is none. Raises MutateError."""
-    path = course.suite(exercise) / FILE
+    path = course.suite(exercise) / EQUIVALENT
     if not path.is_file():
         return ()
     try:
@@ -150,6 +152,7 @@ def read_equivalent(course: Course, exercise: Exercise) -> tuple[Equivalent, ...
 
 
 def _specimens(course: Course, exercise: Exercise) -> Iterator[Specimen]:
+    mutants = _mutants()
     files = _solution(course, exercise)
     for path, content in files.items():
         source = content.decode("utf-8")
@@ -159,6 +162,17 @@ def _specimens(course: Course, exercise: Exercise) -> Iterator[Specimen]:
             )
             changed = {**files, path: mutant.source.encode()}
             yield Specimen(name, _diff(path, source, mutant), of_files(name, changed))
+
+
+def _mutants() -> Callable[[str], tuple[Mutant, ...]]:
+    """What makes mutants. It stands on a tool that only authors need to install."""
+    try:
+        from grader.authoring.mutants import mutants
+    except ModuleNotFoundError as error:
+        raise MutateError(
+            f"{error.name} is not installed. Install it: python -m pip install {error.name}"
+        ) from error
+    return mutants
 
 
 def _solution(course: Course, exercise: Exercise) -> dict[str, bytes]:
@@ -242,7 +256,7 @@ def _measurement(
     by_id = {specimen.id: fates.of(specimen) for specimen in specimens}
     named = {entry.mutant for entry in listed}
     survivors = tuple(s for s in specimens if by_id[s.id] == SURVIVED and s.id not in named)
-    where = course.suite(exercise) / FILE
+    where = course.suite(exercise) / EQUIVALENT
     return Measurement(
         exercise=exercise.id,
         caught=tuple(mutant for mutant, fate in by_id.items() if fate == CAUGHT),
@@ -300,7 +314,7 @@ def render(measurement: Measurement) -> RenderableType:
     parts += [Text(error, style="red") for error in measurement.errors]
     parts.append(Text(summary(measurement), style="green" if measurement.passed else "bold"))
     if measurement.survivors:
-        parts.append(Text(f"Kill each with a better property, or list it in {FILE} with the reason."))
+        parts.append(Text(f"Kill each with a better property, or list it in {EQUIVALENT} with the reason."))
     return Group(*parts)
 
 

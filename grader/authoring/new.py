@@ -1,6 +1,6 @@
 """A new exercise: a small one that works, in all of its files, for the author to turn into the real one.
 
-Rule 1: nothing is overwritten.
+Rule 1: nothing is overwritten but the map of the course, which is generated.
 Rule 2: what is written can be judged at once: the solution earns everything, the stub nothing.
 """
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader.authoring import mistakes
+from grader.authoring.course_map import course_map
 from grader.authoring.stubs import make_stub
 from grader.course import FRAMEWORK, Course, Exercise
 
@@ -48,7 +49,12 @@ def start(course: Course, exercise_id: str) -> Started:
     for path, text in contents.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+    _map_anew(Course(course.root))
     return Started(exercise_id, tuple(contents), _next_steps(course, exercise))
+
+
+def _map_anew(course: Course) -> None:
+    (course.root / "exercises" / "README.md").write_text(course_map(course), encoding="utf-8")
 
 
 def _check_id(course: Course, exercise_id: str) -> None:

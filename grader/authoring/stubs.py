@@ -100,11 +100,14 @@ def given(course: Course) -> dict[Path, bytes]:
     }
 
 
+def shared(course: Course) -> dict[Path, bytes]:
+    """The files that belong to no one exercise: what is given, and the map of the course."""
+    return given(course) | {course.root / "exercises" / "README.md": course_map(course).encode()}
+
+
 def wanted(course: Course, exercises: Iterable[Exercise] | None = None) -> dict[Path, bytes]:
-    """All files that `sync` writes for these exercises (all, with what is given and the map, if none are named)."""
-    files: dict[Path, bytes] = {}
-    if exercises is None:
-        files = given(course) | {course.root / "exercises" / "README.md": course_map(course).encode()}
+    """All files that `sync` writes for these exercises, or for all of them and what they share."""
+    files = shared(course) if exercises is None else {}
     for exercise in course.exercises if exercises is None else exercises:
         files |= stubs_of(course, exercise)
     return files

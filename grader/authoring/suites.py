@@ -13,11 +13,13 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from grader.authoring import mistakes, mutate
+from grader.authoring import mistakes
 from grader.authoring.problem import Problem
 from grader.authoring.stubs import given
 from grader.course import Course, Exercise
 
+EQUIVALENT = "mutants.toml"
+"""The list of equivalent mutants, in the folder of a suite."""
 IGNORED = frozenset({"__pycache__", ".mypy_cache", ".ruff_cache", ".hypothesis", ".DS_Store"})
 """Names of files and folders that tools leave behind; git ignores them."""
 
@@ -84,7 +86,7 @@ def _wanted(course: Course) -> Iterator[Path]:
     for exercise in course.exercises:
         yield course.sheet(exercise)
         suite = course.suite(exercise)
-        yield from (suite / name for name in ("probe.py", mistakes.FILE, mutate.FILE))
+        yield from (suite / name for name in ("probe.py", mistakes.FILE, EQUIVALENT))
         yield from suite.glob("test_*.py")
         if not exercise.package:
             yield from (course.stub(exercise), course.solution(exercise))

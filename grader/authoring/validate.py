@@ -94,13 +94,13 @@ def validate(
 
 
 def validate_course(course: Course) -> tuple[Problem, ...]:
-    """What is wrong with the course as a whole: files that belong to no exercise, given files out of step."""
-    given = tuple(
-        Problem("", str(path.relative_to(course.root)), "is not the reference's file", _RESTUB)
-        for path, content in stubs.given(course).items()
+    """What is wrong with the course as a whole: files of no exercise, given files and the map out of step."""
+    stale = tuple(
+        Problem("", str(path.relative_to(course.root)), "is not what the course gives", _RESTUB)
+        for path, content in stubs.shared(course).items()
         if not path.is_file() or path.read_bytes() != content
     )
-    return (*stray_problems(course), *given)
+    return (*stray_problems(course), *stale)
 
 
 _RESTUB = "Run `grader author stubs`"

@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, Phase
 
 from grader.course import Exercise
 from grader.report import Outcome, Planned
+from grader.suite.fixtures import SUBMISSION
 from grader.suite.marks import MARK
 from grader.suite.recorder import Recorder, Verdict
 from grader.suite.submission import Submission
@@ -78,12 +79,8 @@ class SuitePlugin:
         self._opening = opening
         self._on_test = on_test
 
-    @pytest.fixture(scope="session")
-    def submission(self) -> Submission:
-        """The submission under judgement."""
-        return self._submission
-
     def pytest_configure(self, config: pytest.Config) -> None:
+        config.stash[SUBMISSION] = self._submission
         config.addinivalue_line("markers", f"{MARK}(id): the requirement that a test proves")
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -128,7 +125,7 @@ class SuitePlugin:
         self.seconds[item.name] = time.perf_counter() - started
         self._on_test(self.titles[item.name], _requirement(item), verdict.outcome)
         if self.plan.stop_first and verdict.outcome != "passed":
-            item.session.shouldstop = "a requirement is lost"
+            item.session.shouldfail = "a requirement is lost"
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:  # setup or teardown: nothing of the submission runs there

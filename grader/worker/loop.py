@@ -8,6 +8,7 @@ Rule 3: when nothing is runnable, no timer is set and no thread is at work, the 
 from __future__ import annotations
 
 import asyncio
+import math
 import selectors
 import threading
 import time
@@ -20,6 +21,8 @@ from weakref import WeakSet
 THREADS = 4
 """Threads of the executor."""
 POOL = "pool-of-the-loop"
+RESOLUTION = 1e-9
+"""Seconds by which a timer may come early."""
 LOOK = 0.02
 """Seconds after which a loop that waits for a thread looks again: one that ends without a word wakes nobody."""
 ROUNDS = 20
@@ -39,6 +42,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     is none. It returns how many seconds to jump, or None to wait for a descriptor; or raises, which ends the run.
     """
 
+    _clock_resolution: float
     _ready: deque[asyncio.Handle]
     _scheduled: list[asyncio.TimerHandle]
     _asyncgens: WeakSet[AsyncGenerator[Any]]
@@ -57,8 +61,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return self._now
 
     def jump(self, seconds: float) -> None:
-        """Move the clock."""
+        """Move the clock. As it grows its steps grow too: a timer must still be seen to be due."""
         self._now += seconds
+        self._clock_resolution = max(RESOLUTION, 2 * math.ulp(self._now))
 
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[Unpack[Arguments]], Result], *args: Unpack[Arguments]

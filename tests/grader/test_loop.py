@@ -34,6 +34,13 @@ def test_a_sleep_costs_nothing(loop: VirtualTimeLoop) -> None:
     assert loop.run_until_complete(main()) == pytest.approx(AGES)
 
 
+@pytest.mark.parametrize("seconds", [10**7, 10**9, 0.1])
+def test_the_clock_never_stands_still(loop: VirtualTimeLoop, seconds: float) -> None:
+    loop.jump(10**9)
+    loop.run_until_complete(asyncio.sleep(seconds))
+    assert loop.time() == pytest.approx(10**9 + seconds)
+
+
 def test_sleepers_wake_in_the_order_of_their_times(loop: VirtualTimeLoop) -> None:
     woken: list[float] = []
 

@@ -121,7 +121,10 @@ def test_the_solution_is_judged_in_each_sandbox_and_the_rest_in_the_first(
 @pytest.mark.parametrize(
     ("told", "words"),
     [
-        ({"the stub": NOTHING | {"DOUBLE-01": "passed"}}, "DOUBLE-01 is earned by a submission that does nothing"),
+        (
+            {"the stub": {"DOUBLE-01": "not_attempted"}},
+            "DOUBLE-02 is earned by a submission that does nothing: the stub",
+        ),
         ({"the stub": NOTHING | {"DOUBLE-02": "failed"}}, "is failed, not not_attempted"),
         (
             {"every function returns None": {"DOUBLE-01": "failed"}},

