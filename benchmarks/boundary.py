@@ -1,6 +1,6 @@
 """The price of the boundary: start of a worker, one `call`, one `converse`, in each sandbox.
 
-    python benchmarks/boundary.py
+python benchmarks/boundary.py
 """
 
 from __future__ import annotations

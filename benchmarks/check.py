@@ -1,6 +1,6 @@
 """`grader check paths` from a cold start, against bare pytest on the same suite with the solution in its own process.
 
-    python benchmarks/check.py
+python benchmarks/check.py
 """
 
 from __future__ import annotations

@@ -17,7 +17,9 @@ def seconds(work: Callable[[], Any]) -> float:
     return time.perf_counter() - started
 
 
-def side_by_side(works: Mapping[str, Callable[[], Any]], runs: int = RUNS, warm_up: int = 1) -> dict[str, list[float]]:
+def side_by_side(
+    works: Mapping[str, Callable[[], Any]], runs: int = RUNS, warm_up: int = 1
+) -> dict[str, list[float]]:
     """Run the works in turn, A B A B ..., so that a drift of the machine hits all alike; seconds by name."""
     for _ in range(warm_up):
         for work in works.values():
@@ -34,7 +36,11 @@ def table(taken: Mapping[str, list[float]], unit: str = "ms") -> None:
     scale = {"s": 1.0, "ms": 1e3, "us": 1e6}[unit]
     for name, values in taken.items():
         shown = (statistics.median(values), min(values), max(values))
-        print(f"  {name:<44}" + "".join(f"{value * scale:>11.1f}" for value in shown) + f" {unit} (median, min, max)")
+        print(
+            f"  {name:<44}"
+            + "".join(f"{value * scale:>11.1f}" for value in shown)
+            + f" {unit} (median, min, max)"
+        )
 
 
 def ratio(words: str, taken: Mapping[str, list[float]], above: str, below: str, goal: float) -> None:

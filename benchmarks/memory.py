@@ -1,6 +1,6 @@
 """200 submissions in one judge: memory, processes, descriptors and files.
 
-    python benchmarks/memory.py [SANDBOX]
+python benchmarks/memory.py [SANDBOX]
 """
 
 from __future__ import annotations
@@ -39,13 +39,19 @@ def main() -> None:
     gc.collect()
     first, second = statistics.median(resident[:100]), statistics.median(resident[100:])
     print(f"{SUBMISSIONS} submissions of paths in one judge, profile watch, sandbox {options.sandbox}")
-    print(f"  median resident memory, submissions 1 to 100: {first / 2**20:.1f} MiB, 101 to 200: {second / 2**20:.1f} MiB")
+    print(
+        f"  median resident memory, submissions 1 to 100: {first / 2**20:.1f} MiB, 101 to 200: {second / 2**20:.1f} MiB"
+    )
     print(f"  growth: {100 * (second / first - 1):.2f} % (goal: within 5 %)")
-    print(f"  processes, descriptors, threads, files in the temporary folder: {before} before, {_leftovers(me)} after")
+    print(
+        f"  processes, descriptors, threads, files in the temporary folder: {before} before, {_leftovers(me)} after"
+    )
 
 
 def _leftovers(me: psutil.Process) -> tuple[int, int, int, int]:
-    files = sum(1 for path in Path(tempfile.gettempdir()).iterdir() if path.name.startswith(("grader-", "worker-")))
+    files = sum(
+        1 for path in Path(tempfile.gettempdir()).iterdir() if path.name.startswith(("grader-", "worker-"))
+    )
     return len(me.children(recursive=True)), me.num_fds(), me.num_threads(), files
 
 

@@ -1,6 +1,6 @@
 """The official run of `paths` in bubblewrap and in process, against the same examples without a boundary.
 
-    python benchmarks/sandboxes.py
+python benchmarks/sandboxes.py
 """
 
 from __future__ import annotations

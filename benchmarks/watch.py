@@ -1,6 +1,6 @@
 """A running `grader watch` on a solved exercise: from save to the verdict of profile `watch`.
 
-    python benchmarks/watch.py [EXERCISE]
+python benchmarks/watch.py [EXERCISE]
 """
 
 from __future__ import annotations

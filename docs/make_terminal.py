@@ -1,6 +1,6 @@
 """Make docs/terminal.svg: what the terminal shows for one of the samples, judged for real.
 
-    python docs/make_terminal.py [--check]
+python docs/make_terminal.py [--check]
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def main() -> int:
     if "--check" in sys.argv[1:]:
         if TARGET.read_text(encoding="utf-8") == picture():
             return 0
-        print(f"{TARGET.relative_to(ROOT)}: is not what the terminal shows. Run python docs/make_terminal.py.")
+        print(
+            f"{TARGET.relative_to(ROOT)}: is not what the terminal shows. Run python docs/make_terminal.py."
+        )
         return 1
     TARGET.write_text(picture(), encoding="utf-8")
     return 0

@@ -82,10 +82,11 @@ class CompiledPath:
 
     def _check_names(self, values: Mapping[str, Any]) -> None:
         names = {each.name for each in self._parameters()}
-        if missing := sorted(names - values.keys()):
-            raise ValueError(f"{self._template!r} needs a value for {', '.join(missing)}: pass it by name.")
-        if extra := sorted(values.keys() - names):
-            raise ValueError(f"{self._template!r} has no parameter {', '.join(extra)}: leave it out.")
+        if values.keys() != names:
+            raise ValueError(
+                f"{self._template!r} was given values for {', '.join(sorted(values)) or 'nothing'}. "
+                f"Pass one by name for each of its parameters: {', '.join(sorted(names)) or 'it has none'}."
+            )
 
 
 def compile_path(template: str, converters: Mapping[str, Converter] | None = None) -> CompiledPath:

@@ -213,7 +213,8 @@ class Course:
         if not exercise.package:
             return {exercise.target + ".py": base}
         return {
-            f"{exercise.target}/{path.relative_to(base).as_posix()}": path for path in sorted(base.rglob("*.py"))
+            f"{exercise.target}/{path.relative_to(base).as_posix()}": path
+            for path in sorted(base.rglob("*.py"))
         }
 
     def _code(self, relative: str, exercise: Exercise) -> Path:

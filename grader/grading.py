@@ -55,7 +55,9 @@ UNUSED_PLUGINS = (
     "setuponly", "setupplan", "stepwise", "terminal", "threadexception", "unittest", "unraisableexception", "warnings",
 )  # fmt: skip
 """Plugins of pytest's own that a suite has no use for: each costs start-up, two of them a garbage collection a run."""
-BLOCKED = Verdict("blocked", Finding(message="this could not be judged, since your file could not be imported"))
+BLOCKED = Verdict(
+    "blocked", Finding(message="this could not be judged, since your file could not be imported")
+)
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def judge(
     course: Course,
     exercise: Exercise,
     submission: Submission,
-    options: Options = Options(),  # noqa: B008 - frozen
+    options: Options = Options(),
     on_test: Callable[[Step], None] | None = None,
 ) -> Report:
     """Judge one exercise of one submission.
@@ -186,6 +188,7 @@ class _Run:
             options.stop_first, self._replay,
         )  # fmt: skip
         done = 0
+
         def step(title: str, requirement: str, outcome: Outcome) -> None:
             nonlocal done
             done += 1
@@ -194,13 +197,16 @@ class _Run:
                 self._on_test(Step(title, requirement, outcome, done, planned))
 
         plugin = SuitePlugin(plan, subject, opening, step)
+        _steady_hypothesis(self._course.state / "hypothesis")
         _run_pytest(self._course.suite(self._exercise), plugin)
         if plugin.broken:
             raise BrokenSuite(f"{self._exercise.id}: the suite is broken: {plugin.broken[0]}")
         return plugin
 
     def _assemble(self, plugin: SuitePlugin, subject: Subject, seconds: float) -> Report:
-        entries = tuple(self._requirement(planned, plugin) for planned in plugin.planned if self._wanted(planned))
+        entries = tuple(
+            self._requirement(planned, plugin) for planned in plugin.planned if self._wanted(planned)
+        )
         return Report(
             exercise=self._exercise.id,
             title=self._exercise.title,
@@ -215,7 +221,9 @@ class _Run:
             plan=plugin.planned,
             requirements=entries,
             imports_allowed=self._options.imports,
-            durations=Durations(round(seconds, 4), {name: round(took, 4) for name, took in plugin.seconds.items()}),
+            durations=Durations(
+                round(seconds, 4), {name: round(took, 4) for name, took in plugin.seconds.items()}
+            ),
             resources=subject.resources(),
             output=subject.output(),
         )
@@ -236,7 +244,9 @@ class _Run:
             outcome=decisive.outcome,
             points=demanded.points if decisive.outcome == "passed" else 0,
             max_points=demanded.points,
-            tests=tuple(TestResult(test, plugin.titles[test], verdict.outcome) for test, verdict in verdicts.items()),
+            tests=tuple(
+                TestResult(test, plugin.titles[test], verdict.outcome) for test, verdict in verdicts.items()
+            ),
             message=finding.message,
             counterexample=finding.counterexample,
             transcript=finding.transcript,
@@ -325,7 +335,6 @@ def suite_digest(course: Course, exercise: Exercise) -> SuiteDigest:
 def _run_pytest(suite: Path, plugin: SuitePlugin) -> None:
     """Run a suite in this process, with no other plugin than those that a suite needs, and leave no trace."""
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    _steady_hypothesis()
     arguments = [
         str(suite), "-c", str(Path(__file__).parent / "suite" / "pytest.ini"), f"--rootdir={suite}",
         "--import-mode=importlib", "--noconftest", "-s", "-p", "pytest_asyncio.plugin", "-p", "grader.suite.fixtures",
@@ -338,7 +347,11 @@ def _run_pytest(suite: Path, plugin: SuitePlugin) -> None:
         _forget_modules(suite)
     if code == pytest.ExitCode.INTERRUPTED and not plugin.broken:
         raise KeyboardInterrupt
-    if code in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED):
+    if code in (
+        pytest.ExitCode.USAGE_ERROR,
+        pytest.ExitCode.INTERNAL_ERROR,
+        pytest.ExitCode.NO_TESTS_COLLECTED,
+    ):
         plugin.broken.append(f"pytest ended with {pytest.ExitCode(code).name}")
 
 
@@ -349,7 +362,10 @@ def _forget_modules(suite: Path) -> None:
             del sys.modules[name]
 
 
-def _steady_hypothesis() -> None:
-    """Let the same seed give the same inputs whatever else was imported: no constants mined from local modules."""
+def _steady_hypothesis(home: Path) -> None:
+    """Let the same seed give the same inputs whatever else was imported: no constants mined from local modules.
+
+    `home` is where Hypothesis keeps its tables of Unicode.
+    """
     providers._get_local_constants = Constants
-    hypothesis.configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "grader-hypothesis")
+    hypothesis.configuration.set_hypothesis_home_dir(home)

@@ -33,7 +33,7 @@ BAD_ZIP = (
 """What reading a zip raises that is damaged, encrypted or packed in an unknown way."""
 
 
-class SubmissionRefused(Exception):  # noqa: N818 - reads as what it says
+class SubmissionRefused(Exception):
     """The submission cannot be taken: names what, where and what to do."""
 
 
@@ -76,7 +76,9 @@ def open_submission(path: Path, course: Course, wanted: Sequence[Exercise] = ())
     try:
         return _open(path, exercises)
     except OSError as error:
-        raise SubmissionRefused(f"{_shown(path)}: cannot be read ({error.strerror}). Check the path.") from error
+        raise SubmissionRefused(
+            f"{_shown(path)}: cannot be read ({error.strerror}). Check the path."
+        ) from error
 
 
 def _shown(path: Path) -> str:
@@ -86,7 +88,9 @@ def _shown(path: Path) -> str:
 
 def _open(path: Path, exercises: Sequence[Exercise]) -> Submission:
     if path.is_symlink():
-        raise SubmissionRefused(f"{path}: is a link, which is never followed. Name the file or folder itself.")
+        raise SubmissionRefused(
+            f"{path}: is a link, which is never followed. Name the file or folder itself."
+        )
     if path.is_dir():
         return Submission(plain(path.resolve().name), _take(_Folder(path), exercises, str(path)))
     if not path.is_file():
@@ -139,7 +143,9 @@ class _Folder:
                 )
         path = self.base / name
         try:
-            descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+            descriptor = os.open(
+                path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+            )
         except OSError as error:
             raise SubmissionRefused(f"{path}: cannot be read ({error.strerror}). Check the file.") from error
         with os.fdopen(descriptor, "rb") as file:

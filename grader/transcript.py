@@ -2,7 +2,7 @@
 
 Rule 1: an event holds values as they crossed; a `Line` holds their text, for people and for reports.
 Rule 2: text is a function of the value alone: no address, no clock, no order of a set.
-Rule 3: text from the submission is shown, never interpreted: control characters are escaped.
+Rule 3: text from the submission is shown, never interpreted: what is not printable is escaped.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ MAX_LINES = 60
 """Lines of one transcript in a report; the middle of a longer one is left out."""
 ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")
 """Where an object lies, as its `repr` tells it: another place in each process."""
-CONTROL = re.compile(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\U0010ffff]")
-"""A character that a terminal might obey, or that cannot be written."""
 
-Kind = Literal["called", "received", "sent", "send_failed", "cancelled", "returned", "raised", "waits", "note"]
+Kind = Literal[
+    "called", "received", "sent", "send_failed", "cancelled", "returned", "raised", "waits", "note"
+]
 
 ENDS = frozenset({"returned", "raised", "cancelled"})
 """The kinds of event with which a call ends."""
@@ -72,7 +72,7 @@ class Error:
         return f"{self.name}: {self.message}" if self.message else self.name
 
 
-class Raised(Exception):  # noqa: N818 - reads as what it says
+class Raised(Exception):
     """The submission's code raised. Carries the `error` that crossed."""
 
     def __init__(self, error: Error) -> None:
@@ -230,10 +230,13 @@ def shorten(whole: str, limit: int = MAX_TEXT) -> str:
 
 
 def plain(untrusted: str) -> str:
-    """Text of the submission with its control characters escaped, so that it cannot pass for ours."""
+    """Text of the submission with what a terminal might obey escaped, so that it cannot pass for ours."""
     bounded = shorten(untrusted, 8 * MAX_TEXT)
-    return shorten(ADDRESS.sub("at 0x...", CONTROL.sub(_escape, bounded)))
+    escaped = bounded if bounded.isprintable() else "".join(map(_escaped, bounded))
+    return shorten(ADDRESS.sub("at 0x...", escaped))
 
 
-def _escape(match: re.Match[str]) -> str:
-    return match[0].encode("unicode_escape", "surrogatepass").decode("ascii")
+def _escaped(character: str) -> str:
+    if character.isprintable():
+        return character
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")

@@ -13,11 +13,11 @@ Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
 
-class ClientDisconnect(Exception):  # noqa: N818
+class ClientDisconnect(Exception):
     """The client went away before the request's body was complete."""
 
 
-class BodyTooLarge(Exception):  # noqa: N818
+class BodyTooLarge(Exception):
     """The request's body is longer than the caller allows."""
 
 

@@ -112,7 +112,9 @@ class Worker:
         answers = self.answers()
         kind, *payload = next(answers)  # nothing of the submission has run yet: this one can be trusted
         if kind != "confined":
-            raise sandboxes.SandboxUnavailable(f"{self.started.sandbox}: {payload[0]} `grader doctor` tells more.")
+            raise sandboxes.SandboxUnavailable(
+                f"{self.started.sandbox}: {payload[0]} `grader doctor` tells more."
+            )
         self.held = payload[0]
         kind, *payload = next(answers)
         if kind == "import_failed" and payload:
@@ -188,7 +190,12 @@ class Worker:
             parts = self._reader.decode(payload)
         except wire.WireError as error:
             raise ending.Crashed(f"the process sent {error}") from error
-        if type(parts) is not list or len(parts) < 2 or type(parts[1]) is not str or type(parts[0]) is not int:
+        if (
+            type(parts) is not list
+            or len(parts) < 2
+            or type(parts[1]) is not str
+            or type(parts[0]) is not int
+        ):
             raise ending.Crashed("the process sent a frame of an unknown form")
         if parts[0] != self._serial:
             raise ending.Crashed("the process answered a question that was not asked")

@@ -14,7 +14,7 @@ from grader.transcript import Error, Event
 WAITS = "your code waits for ever: it awaits something, and nothing can happen any more"
 
 
-class Ending(Exception):  # noqa: N818 - an ending, not always an error
+class Ending(Exception):
     """An exchange ended badly, and a smaller example may be looked for."""
 
     outcome: ClassVar[Outcome] = "crashed"

@@ -19,11 +19,13 @@ from grader.course import FRAMEWORK, Course, Exercise
 from grader.worker.imports import EXTRA
 
 
-class NotInstalled(Exception):  # noqa: N818 - reads as what it says
+class NotInstalled(Exception):
     """An import that was allowed is not installed here."""
 
 
-def compose(course: Course, exercise: Exercise, own: Mapping[str, bytes], tree: Path, imports: Iterable[str] = ()) -> None:
+def compose(
+    course: Course, exercise: Exercise, own: Mapping[str, bytes], tree: Path, imports: Iterable[str] = ()
+) -> None:
     """Write into the empty folder `tree` what the worker of `exercise` sees; `own` are the learner's files.
 
     Raises NotInstalled for an allowed import that is not to be found.
@@ -78,7 +80,9 @@ def _compiled(source: Path, shown: str, target: Path) -> bytes:
 def _add_import(name: str, folder: Path) -> None:
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:
-        raise NotInstalled(f"{name}: is allowed as an import but not installed here. Install it beside the grader.")
+        raise NotInstalled(
+            f"{name}: is allowed as an import but not installed here. Install it beside the grader."
+        )
     ignored = shutil.ignore_patterns("__pycache__")
     if spec.submodule_search_locations:
         shutil.copytree(spec.submodule_search_locations[0], folder / name, ignore=ignored)

@@ -51,7 +51,7 @@ _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/mime.types", "/usr/share/zoneinfo")
 _GONE_AFTER = 5.0
 
 
-class SandboxUnavailable(Exception):  # noqa: N818 - reads as what it says
+class SandboxUnavailable(Exception):
     """This machine cannot give the sandbox. One line: why, and what to do."""
 
 

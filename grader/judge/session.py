@@ -51,7 +51,12 @@ class Session:
     """
 
     def __init__(
-        self, worker: Worker, config: Mapping[str, Any], record: Callable[[Event], None], *, real_time: bool = False
+        self,
+        worker: Worker,
+        config: Mapping[str, Any],
+        record: Callable[[Event], None],
+        *,
+        real_time: bool = False,
     ) -> None:
         self._worker = worker
         self._config = config
@@ -61,7 +66,7 @@ class Session:
         self._opened = self._sent = self._taken = self._bytes = 0
         self._outgoing = bytearray()
         self._ended = asyncio.Event()
-        self._closing = False
+        self._closing = self._has_state = False
         self._clock = Clock(worker)
         self._tasks: set[asyncio.Task[None]] = set()
         self._broken: BaseException | None = None
@@ -135,6 +140,7 @@ class Session:
         call = asyncio.ensure_future(self(scope, events.get, answers.put))
         call.add_done_callback(lambda _: answers.put_nowait(None))
         await self._phase("startup", events, answers, call)
+        self._has_state = True
         try:
             yield
         except BaseException:  # what the block raised counts, and not how the shutdown went after it
@@ -166,7 +172,10 @@ class Session:
             order.take(message)
             await send(message)
 
-        await self(scope, receive, checked_send)
+        given = (
+            {**scope, "state": {}} if self._has_state else scope
+        )  # as a server does it; the worker fills it
+        await self(given, receive, checked_send)
         order.finish()
 
     async def _deliver(self, number: int, connection: _Connection) -> None:
@@ -331,7 +340,11 @@ class _ResponseOrder:
         if self._state == "done":
             raise Violation(f"your application sent {kind} after the response was complete")
         if (kind == "http.response.start") != (self._state == "start"):
-            second = "a second http.response.start" if kind == "http.response.start" else f"{kind} before http.response.start"
+            second = (
+                "a second http.response.start"
+                if kind == "http.response.start"
+                else f"{kind} before http.response.start"
+            )
             raise Violation(f"your application sent {second}")
         self._state = "body"
         if kind == "http.response.body" and not message.get("more_body", False):
@@ -342,4 +355,6 @@ class _ResponseOrder:
         if self._state == "start":
             raise Violation("your application returned without sending a response")
         if self._state == "body":
-            raise Violation("your application returned before the response was complete (a last http.response.body)")
+            raise Violation(
+                "your application returned before the response was complete (a last http.response.body)"
+            )

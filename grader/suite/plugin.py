@@ -31,7 +31,7 @@ PROFILES = {"watch": 20, "local": 100, "official": 300}
 """Examples a property, by profile."""
 
 
-class BrokenSuite(Exception):  # noqa: N818 - reads as what it says
+class BrokenSuite(Exception):
     """A suite is wrong: the judge's own fault, and never the learner's."""
 
 

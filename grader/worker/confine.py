@@ -48,7 +48,7 @@ PR_SET_PTRACER = 0x59616D61
 CAP_DAC_READ_SEARCH = 2
 
 
-class NotConfined(Exception):  # noqa: N818 - reads as what it says
+class NotConfined(Exception):
     """A protection that the judge demands did not take hold. The worker must not go on."""
 
 

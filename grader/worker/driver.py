@@ -56,7 +56,9 @@ class Log:
         self._events += 1
         self._bytes += size
         if self._events > MAX_EVENTS or self._bytes > MAX_BYTES:
-            raise self._flooded(f"more than {MAX_EVENTS} messages, or {MAX_BYTES >> 20} MiB, in one conversation")
+            raise self._flooded(
+                f"more than {MAX_EVENTS} messages, or {MAX_BYTES >> 20} MiB, in one conversation"
+            )
         if self._held + size > FLUSH:
             self.flush()
         self._pending.append([conversation, kind, snapshot])
@@ -170,7 +172,9 @@ def os_error(name: str) -> OSError:
     return error if isinstance(error, OSError) else OSError(name)
 
 
-def converse(loop: VirtualTimeLoop, app: App, scripts: list[dict[str, Any]], write: Write, root: str) -> list[Any]:
+def converse(
+    loop: VirtualTimeLoop, app: App, scripts: list[dict[str, Any]], write: Write, root: str
+) -> list[Any]:
     """Run the conversations, interleaved if there are several, and return the frame that ends the exchange."""
     log = Log(write)
     conversations = [Conversation(index, script, log) for index, script in enumerate(scripts)]
@@ -208,7 +212,10 @@ def converse(loop: VirtualTimeLoop, app: App, scripts: list[dict[str, Any]], wri
     except Stall:
         log.close()
         return ["stalled", [conversation.index for conversation in conversations if conversation.waiting]]
-    except (SystemExit, KeyboardInterrupt):  # of a task that the submission started: asyncio lets them through
+    except (
+        SystemExit,
+        KeyboardInterrupt,
+    ):  # of a task that the submission started: asyncio lets them through
         loop.clean()
         raise
     snapshots = [conversation.snapshot() for conversation in conversations]

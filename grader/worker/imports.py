@@ -32,7 +32,9 @@ class Gate:
         top = name.partition(".")[0]
         if top in self._allowed:
             return PathFinder.find_spec(name, path or [self._extra], target)
-        if top in self._known or top.startswith("_sysconfigdata_"):  # named after the platform, and on no list
+        if top in self._known or top.startswith(
+            "_sysconfigdata_"
+        ):  # named after the platform, and on no list
             return None
         raise ModuleNotFoundError(
             f"No module named {name!r}: an exercise may import only the standard library"

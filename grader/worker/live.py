@@ -22,7 +22,9 @@ from .loop import VirtualTimeLoop
 class Session:
     """One live application, until the judge closes it or hangs up."""
 
-    def __init__(self, loop: VirtualTimeLoop, app: App, channel: int, serial: int, root: str, real_time: bool) -> None:
+    def __init__(
+        self, loop: VirtualTimeLoop, app: App, channel: int, serial: int, root: str, real_time: bool
+    ) -> None:
         self._loop = loop
         self._app = app
         self._channel = channel
@@ -39,7 +41,9 @@ class Session:
         self._verbs: dict[str, Callable[..., None]] = {
             "open": self._open,
             "event": lambda number, event: self._to(number, lambda connection: connection.deliver(event)),
-            "acknowledge": lambda number, error: self._to(number, lambda connection: connection.acknowledge(error)),
+            "acknowledge": lambda number, error: self._to(
+                number, lambda connection: connection.acknowledge(error)
+            ),
             "cancel": lambda number: self._to(number, Connection.cancel),
             "advance": self._allow_advance,
             "close": lambda: self._closed.set_result(None),

@@ -151,5 +151,3 @@ class _IdleSelector(selectors.DefaultSelector):
         events = super().select(limit)
         self._loop.jump(time.monotonic() - started if events or limit is None else limit)
         return events
-
-

@@ -158,5 +158,3 @@ def main(inherited: int) -> None:
         os.close(inherited)
     sys.argv[:] = ["worker"]
     Worker(channel).serve()
-
-

@@ -86,7 +86,9 @@ class Opaque:
         return f"<some {self.name}>"
 
 
-_PLAIN_NAMES = frozenset({"str", "bytes", "bytearray", "int", "float", "bool", "list", "tuple", "dict", "set", "frozenset"})
+_PLAIN_NAMES = frozenset(
+    {"str", "bytes", "bytearray", "int", "float", "bool", "list", "tuple", "dict", "set", "frozenset"}
+)
 _encoder = Encoder()
 _encode = _encoder.encode
 
@@ -205,7 +207,9 @@ _PACKERS: dict[type, Callable[[_Walk, Any, int], Any]] = {
 def class_names(kind: type) -> tuple[str, ...]:
     """The names along a class's MRO without `object`, untouched by a metaclass."""
     name_of = type.__dict__["__name__"].__get__
-    names = tuple(name_of(base)[:200] for base in type.__dict__["__mro__"].__get__(kind) if base is not object)
+    names = tuple(
+        name_of(base)[:200] for base in type.__dict__["__mro__"].__get__(kind) if base is not object
+    )
     return names[:20] or ("object",)
 
 
@@ -296,7 +300,9 @@ _DECODING_ERRORS = (
 _names = Decoder(list[str])
 _SMALL = 16 << 10
 """Bytes of a payload that can do no harm, unless it nests."""
-_NO_CONTAINERS = bytes({*range(0x80), *range(0xA0, 0xC7), *range(0xCA, 0xD4), *range(0xD9, 0xDC), *range(0xE0, 0x100)})
+_NO_CONTAINERS = bytes(
+    {*range(0x80), *range(0xA0, 0xC7), *range(0xCA, 0xD4), *range(0xD9, 0xDC), *range(0xE0, 0x100)}
+)
 """Bytes that are no header of a map, an array or an extension."""
 _WRAPPERS = frozenset({_TUPLE, _SET, _FROZENSET, _PAIRS, _ONCE})
 """Extensions that hold one encoded array."""
@@ -416,7 +422,7 @@ class Frames:
 
 def to_json(value: Any) -> Any:
     """A value for a report in JSON; what JSON lacks stands as `{"$msgpack": hex}`. Raises WireError."""
-    if value is None or type(value) in (bool, str, int, float) and _json_plain(value):
+    if value is None or (type(value) in (bool, str, int, float) and _json_plain(value)):
         return value
     return {"$msgpack": encode(value).hex()}
 

@@ -109,7 +109,9 @@ def test_a_submission_finds_neither_the_worker_nor_msgspec(calls: Worker) -> Non
         ("Named", ("AssertionError\\nPASSED", "Exception", "BaseException")),
     ],
 )
-def test_an_exception_crosses_as_the_names_of_its_classes(calls: Worker, name: str, names: tuple[str, ...]) -> None:
+def test_an_exception_crosses_as_the_names_of_its_classes(
+    calls: Worker, name: str, names: tuple[str, ...]
+) -> None:
     with pytest.raises(Raised) as caught:
         calls.call("raise_it", {"name": name})
     assert caught.value.error.names == names
@@ -163,7 +165,8 @@ def test_an_exception_with_large_attributes_crosses_without_them(calls: Worker) 
 
 
 @pytest.mark.parametrize(
-    ("function", "values"), [("large", {"size": 2 << 20}), ("many", {"count": 200_000}), ("deep", {"depth": 500})]
+    ("function", "values"),
+    [("large", {"size": 2 << 20}), ("many", {"count": 200_000}), ("deep", {"depth": 500})],
 )
 def test_a_value_that_is_too_large_is_a_flood_and_says_so(calls: Worker, function: str, values: Any) -> None:
     with pytest.raises(ending.Flooded, match="cannot be judged"):
@@ -286,7 +289,9 @@ def test_what_the_app_returns_and_raises_is_told(apps: Worker) -> None:
         _ = told.returned
 
 
-@pytest.mark.parametrize("what", ["SystemExit", "KeyboardInterrupt", "CancelledError", "Leaver", "GeneratorExit"])
+@pytest.mark.parametrize(
+    "what", ["SystemExit", "KeyboardInterrupt", "CancelledError", "Leaver", "GeneratorExit"]
+)
 def test_no_exception_of_an_app_gets_out_of_it(apps: Worker, what: str) -> None:
     told = converse(apps, "raises", what=what)
     assert told.raised is not None
@@ -308,7 +313,9 @@ def test_the_end_of_a_script(apps: Worker) -> None:
     gone = Script(scope={"type": "http"}, events=events(1), end="disconnect")
     assert converse(apps, "reads", gone, times=3).received[1:] == [{"type": "http.disconnect"}] * 2
     closed = Script(scope={"type": "websocket"}, end="disconnect")
-    assert converse(apps, "reads", closed, times=1).received == [{"type": "websocket.disconnect", "code": 1006}]
+    assert converse(apps, "reads", closed, times=1).received == [
+        {"type": "websocket.disconnect", "code": 1006}
+    ]
     told = converse(apps, "reads", Script(end="raise"), times=1)
     assert told.raised is not None
     assert told.raised.name == "RuntimeError"
@@ -317,7 +324,11 @@ def test_the_end_of_a_script(apps: Worker) -> None:
 def test_waiting_after_the_last_event_is_a_stall_that_tells_what_happened(fresh_apps: Worker) -> None:
     with pytest.raises(ending.Stalled) as caught:
         converse(fresh_apps, "echo", Script(events=events(1)), Script(events=events(1), end="disconnect"))
-    assert [event.kind for event in caught.value.events if event.conversation == 0] == ["received", "sent", "waits"]
+    assert [event.kind for event in caught.value.events if event.conversation == 0] == [
+        "received",
+        "sent",
+        "waits",
+    ]
     assert [event.kind for event in caught.value.events if event.conversation == 1][-1] == "returned"
 
 
@@ -336,7 +347,10 @@ def test_an_event_that_waits_for_too_many_sends_is_a_stall(fresh_apps: Worker) -
     ("script", "failures"),
     [
         (Script(fail_sends={1: "BrokenPipeError"}), ["BrokenPipeError"]),
-        (Script(fail_sends={0: "ConnectionAbortedError", 3: "TimeoutError"}), ["ConnectionAbortedError", "TimeoutError"]),
+        (
+            Script(fail_sends={0: "ConnectionAbortedError", 3: "TimeoutError"}),
+            ["ConnectionAbortedError", "TimeoutError"],
+        ),
         (Script(fail_from=2), ["ConnectionResetError"] * 2),
         (Script(fail_sends={0: "BrokenPipeError"}, fail_from=3), ["BrokenPipeError", "ConnectionResetError"]),
         (Script(fail_sends={0: "ValueError"}), ["OSError"]),

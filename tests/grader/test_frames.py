@@ -3,6 +3,7 @@ the judge."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -58,7 +59,9 @@ NO_FRAMES: dict[str, bytes] = {
     "a verb of bytes": payload(b"returned", 1),
     "a verb of numbers": payload(7, 1),
     "a deep frame": wire.frame(b"\x93\x02\xa8returned" + b"\x91" * 1000 + b"\xc0"),
-    "a wide frame": wire.frame(b"\x93\x02\xa8returned\xdd" + (500_000).to_bytes(4, "big") + b"\x90" * 500_000),
+    "a wide frame": wire.frame(
+        b"\x93\x02\xa8returned\xdd" + (500_000).to_bytes(4, "big") + b"\x90" * 500_000
+    ),
 }
 CALL_FRAMES: dict[str, bytes] = {
     "an unknown verb": payload("unknown", 1),
@@ -76,7 +79,9 @@ CALL_FRAMES: dict[str, bytes] = {
     "an exception without names": payload("raised", {**ERROR, "names": None}),
     "an exception with odd names": payload("raised", {**ERROR, "names": [1]}),
     "an exception with an odd message": payload("raised", {**ERROR, "message": b"x"}),
-    "an exception without attributes": payload("raised", {k: v for k, v in ERROR.items() if k != "attributes"}),
+    "an exception without attributes": payload(
+        "raised", {k: v for k, v in ERROR.items() if k != "attributes"}
+    ),
     "an exception with odd attributes": payload("raised", {**ERROR, "attributes": 7}),
     "an exception with an odd traceback": payload("raised", {**ERROR, "traceback": 7}),
     "a frame that is short": payload("raised", {**ERROR, "traceback": [["a.py", 1]]}),
@@ -128,7 +133,9 @@ CONVERSE_FRAMES: dict[str, bytes] = {
 }
 
 
-@pytest.mark.parametrize("raw", [*NO_FRAMES.values(), *CONVERSE_FRAMES.values()], ids=[*NO_FRAMES, *CONVERSE_FRAMES])
+@pytest.mark.parametrize(
+    "raw", [*NO_FRAMES.values(), *CONVERSE_FRAMES.values()], ids=[*NO_FRAMES, *CONVERSE_FRAMES]
+)
 def test_a_forged_frame_is_a_crash_of_the_conversation(start_worker: Start, raw: bytes) -> None:
     worker = start_worker("hostile")
     with pytest.raises(ending.Crashed):
@@ -152,16 +159,23 @@ SESSION_FRAMES: dict[str, bytes] = {
 }
 
 
-@pytest.mark.parametrize("raw", [*NO_FRAMES.values(), *SESSION_FRAMES.values()], ids=[*NO_FRAMES, *SESSION_FRAMES])
+@pytest.mark.parametrize(
+    "raw", [*NO_FRAMES.values(), *SESSION_FRAMES.values()], ids=[*NO_FRAMES, *SESSION_FRAMES]
+)
 async def test_a_forged_frame_is_a_crash_of_the_session(start_worker: Start, raw: bytes) -> None:
     worker = start_worker("hostile")
     with pytest.raises(ending.Crashed):
         async with Session(worker, {"function": "write", "raw": raw}, _ignore) as session:
-            await session({"type": "http"}, _never, _take)
+            await session({"type": "http"}, asyncio.Event().wait, _take)
 
 
 async def test_frames_of_connections_that_are_not_there_are_ignored(start_worker: Start) -> None:
-    raw = payload("receive", 9) + payload("send", 9, {}) + payload("ended", 9, "returned", 1) + payload("idle", 1, "x")
+    raw = (
+        payload("receive", 9)
+        + payload("send", 9, {})
+        + payload("ended", 9, "returned", 1)
+        + payload("idle", 1, "x")
+    )
     async with Session(start_worker("hostile"), {"raw": raw, "then": "go on"}, _ignore) as session:
         assert await session({"type": "http"}, _never, _take) is None
 
@@ -191,7 +205,9 @@ def test_too_many_bytes_end_a_conversation(start_worker: Start) -> None:
     worker = start_worker("hostile")
     worker.guards = Guards(bytes=1 << 20)
     with pytest.raises(ending.Crashed, match="more than can be judged"):
-        worker.converse([Script()], {"function": "endless", "raw": payload("events", [[0, "sent", bytes(900_000)]])})
+        worker.converse(
+            [Script()], {"function": "endless", "raw": payload("events", [[0, "sent", bytes(900_000)]])}
+        )
 
 
 def test_a_frame_a_byte_at_a_time_ends_by_the_clock(start_worker: Start) -> None:
@@ -278,7 +294,7 @@ SHAPES = st.recursive(
     ),
     lambda inner: st.lists(inner, max_size=4)
     | st.dictionaries(st.sampled_from([*ERROR, "type"]), inner, max_size=4)
-    | st.fixed_dictionaries({name: inner for name in ERROR}),
+    | st.fixed_dictionaries(dict.fromkeys(ERROR, inner)),
     max_leaves=12,
 )  # fmt: skip
 FRAMES = st.one_of(
@@ -287,10 +303,14 @@ FRAMES = st.one_of(
     st.builds(lambda verb, rest: payload(verb, *rest), st.text(max_size=5), st.lists(SHAPES, max_size=3)),
     st.builds(
         lambda verb, rest: payload(verb, *rest),
-        st.sampled_from(["returned", "raised", "events", "ended", "stalled", "flooded", "idle", "send", "receive"]),
+        st.sampled_from(
+            ["returned", "raised", "events", "ended", "stalled", "flooded", "idle", "send", "receive"]
+        ),
         st.lists(SHAPES, max_size=3),
     ),
-    st.lists(st.lists(SHAPES, min_size=3, max_size=3), max_size=3).map(lambda events: payload("events", events)),
+    st.lists(st.lists(SHAPES, min_size=3, max_size=3), max_size=3).map(
+        lambda events: payload("events", events)
+    ),
 )
 
 

@@ -20,7 +20,9 @@ from grader import transcript
 from grader.worker import wire
 
 READER = wire.Reader()
-ZONES = st.none() | st.integers(-23 * 60, 23 * 60).map(lambda minutes: dt.timezone(dt.timedelta(minutes=minutes)))
+ZONES = st.none() | st.integers(-23 * 60, 23 * 60).map(
+    lambda minutes: dt.timezone(dt.timedelta(minutes=minutes))
+)
 ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=()))
 SCALARS = st.one_of(
     st.none(),
@@ -37,7 +39,9 @@ SCALARS = st.one_of(
     st.times(timezones=ZONES),
 )
 KEYS = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=3).map(tuple) | st.frozensets(inner, max_size=3), max_leaves=5
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3).map(tuple) | st.frozensets(inner, max_size=3),
+    max_leaves=5,
 )
 VALUES = st.recursive(
     KEYS,
@@ -64,7 +68,7 @@ def exact(value: Any) -> Any:
     if kind in (list, tuple):
         return kind, [exact(item) for item in value]
     if kind in (set, frozenset):
-        return kind, sorted((repr(exact(item)) for item in value))
+        return kind, sorted(repr(exact(item)) for item in value)
     if kind in (dt.datetime, dt.time):
         return kind, value.isoformat()
     return kind, repr(value)
@@ -125,7 +129,7 @@ def test_anything_else_arrives_as_a_description_that_equals_nothing(value: Any) 
     assert arrived.names[0] == type(value).__name__
     assert arrived != value
     assert value != arrived or isinstance(value, AlwaysEqual)
-    assert arrived != arrived  # noqa: PLR0124 - that is the point
+    assert arrived != arrived
 
 
 def test_a_description_tells_the_class_and_its_plain_base() -> None:
@@ -252,7 +256,8 @@ TUPLE, SET, PAIRS, BIG_INT, STRING, FOREIGN_CODE = 1, 2, 4, 5, 6, 20
 HOSTILE = {
     "many items": b"\xdd" + (120_000).to_bytes(4, "big") + b"\x90" * 120_000,
     "many items in extensions": b"\x92" + extension(TUPLE, EMPTY_ARRAYS) * 2,
-    "many items in an extension in an extension": b"\x92" + extension(TUPLE, b"\x91" + extension(TUPLE, EMPTY_ARRAYS)) * 2,
+    "many items in an extension in an extension": b"\x92"
+    + extension(TUPLE, b"\x91" + extension(TUPLE, EMPTY_ARRAYS)) * 2,
     "items in the names of a class": extension(FOREIGN_CODE, EMPTY_ARRAYS),
     "a hidden end": b"\x92" + extension(TUPLE, b"\xdb\xff\xff\xff\xff") + EMPTY_ARRAYS * 2,
     "deep arrays": b"\x91" * 300 + b"\x90",
@@ -262,11 +267,16 @@ HOSTILE = {
     "a map that is not there": b"\xdf\xff\xff\xff\xff",
     "a string that is not there": b"\xdb\xff\xff\xff\xff",
     "colliding keys": b"\xde\x07\xd0"
-    + b"".join(extension(BIG_INT, (n * ((1 << 61) - 1) << 64).to_bytes(20, "big")) + b"\xc0" for n in range(2000)),
+    + b"".join(
+        extension(BIG_INT, (n * ((1 << 61) - 1) << 64).to_bytes(20, "big")) + b"\xc0" for n in range(2000)
+    ),
     "colliding pairs": extension(
         PAIRS,
         b"\xdc\x07\xd0"
-        + b"".join(b"\x92" + extension(BIG_INT, (n * ((1 << 61) - 1) << 64).to_bytes(20, "big")) + b"\xc0" for n in range(2000)),
+        + b"".join(
+            b"\x92" + extension(BIG_INT, (n * ((1 << 61) - 1) << 64).to_bytes(20, "big")) + b"\xc0"
+            for n in range(2000)
+        ),
     ),
     "an unhashable key": extension(PAIRS, b"\x91\x92\x90\xc0"),
     "an unhashable member": extension(SET, b"\x91\x90"),
@@ -347,7 +357,9 @@ def test_shapes_survive_a_report() -> None:
     assert repr(again) == "{'body': iter([b'a']), 'object': <some Thing>}"
 
 
-@pytest.mark.parametrize("stored", [{}, {"$msgpack": 1}, {"$msgpack": "zz"}, {"$msgpack": "c1"}, {"$msgpack": ""}])
+@pytest.mark.parametrize(
+    "stored", [{}, {"$msgpack": 1}, {"$msgpack": "zz"}, {"$msgpack": "c1"}, {"$msgpack": ""}]
+)
 def test_a_damaged_stored_value_is_refused(stored: Any) -> None:
     with pytest.raises(wire.WireError):
         wire.from_json(stored)

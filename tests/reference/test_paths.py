@@ -83,8 +83,10 @@ def test_format(template: str, values: dict[str, Any], expected: str) -> None:
 @pytest.mark.parametrize(
     ("template", "values", "words"),
     [
-        ("/{a}/{b}", {"a": "x"}, "needs a value for b"),
-        ("/{a}", {"a": "x", "b": 1, "c": 2}, "has no parameter b, c"),
+        ("/{a}/{b}", {"a": "x"}, "given values for a. .*: a, b."),
+        ("/{a}", {"a": "x", "b": 1, "c": 2}, "given values for a, b, c. .*: a."),
+        ("/about", {"a": "x"}, "it has none"),
+        ("/{a}", {}, "given values for nothing"),
         ("/{a}", {"a": ""}, "cannot be written"),
         ("/{a}", {"a": "x/y"}, "cannot be written"),
         ("/{a}", {"a": 5}, "cannot be written"),

@@ -14,7 +14,9 @@ stored = []
 
 
 def app(name="hello", **config):
-    return APPS[name] if not config else lambda scope, receive, send: APPS[name](scope, receive, send, **config)
+    return (
+        APPS[name] if not config else lambda scope, receive, send: APPS[name](scope, receive, send, **config)
+    )
 
 
 def named(function):
@@ -82,6 +84,16 @@ async def stubborn(scope, receive, send, times=1):
             await receive()
         except asyncio.CancelledError:
             await send({"type": "swallowed"})
+
+
+@named
+async def never_ends(scope, receive, send):
+    await send({"type": "started"})
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            continue
 
 
 @named
@@ -210,7 +222,7 @@ async def polls(scope, receive, send):
     while len(got) < 3:
         try:
             got.append((await asyncio.wait_for(receive(), 10))["n"])
-        except asyncio.TimeoutError:
+        except TimeoutError:
             empty += 1
             await send({"type": "empty"})
     return got, empty

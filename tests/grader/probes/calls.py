@@ -136,4 +136,8 @@ def recurse():
 
 
 def where():
-    return sorted(os.listdir(".")), list(sys.modules["__main__"].__dict__.get("Worker", "")), "msgspec" in sys.modules
+    return (
+        sorted(os.listdir(".")),
+        list(sys.modules["__main__"].__dict__.get("Worker", "")),
+        "msgspec" in sys.modules,
+    )

@@ -17,7 +17,9 @@ class App:
         first = asyncio.create_task(cls.peek(receive))
         await first
         await asyncio.sleep(0)
-        respond = asyncio.ensure_future(send({"headers": cls.headers(), "status": 200, "type": "http.response.start"}))
+        respond = asyncio.ensure_future(
+            send({"headers": cls.headers(), "status": 200, "type": "http.response.start"})
+        )
         await respond
         await send({"more_body": False, "body": "Hello, ASGI!".encode(), "type": "http.response.body"})
 

@@ -76,7 +76,13 @@ class _Uuid(_Builtin):
         return str(value).upper()
 
 
-_BUILTINS: Dict[str, Type[_Builtin]] = {"str": _Str, "path": _Path, "int": _Int, "float": _Float, "uuid": _Uuid}
+_BUILTINS: Dict[str, Type[_Builtin]] = {
+    "str": _Str,
+    "path": _Path,
+    "int": _Int,
+    "float": _Float,
+    "uuid": _Uuid,
+}
 
 
 class CompiledPath:
