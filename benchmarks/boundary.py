@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from figures import RUNS, bound
 
@@ -45,8 +48,8 @@ def main() -> None:
                 began = time.perf_counter()
                 worker = Worker.start(sandbox, Path(folder), slot=slot)
                 starts.append(time.perf_counter() - began)
-                calls.append(_each(lambda: worker.call("echo", {"value": "/items/1"})))
-                conversations.append(_each(lambda: worker.converse([script], {})))
+                calls.append(_each(partial(worker.call, "echo", {"value": "/items/1"})))
+                conversations.append(_each(partial(worker.converse, [script], {})))
                 worker.close()
             print(sandbox)
             bound("start of a worker, until the submission is imported", starts[1:], 100)
@@ -54,8 +57,7 @@ def main() -> None:
             bound("one converse (a receive and two sends)", conversations[1:], 300, "us")
 
 
-def _each(work: object) -> float:
-    assert callable(work)
+def _each(work: Callable[[], Any]) -> float:
     began = time.perf_counter()
     for _ in range(TIMES):
         work()

@@ -27,7 +27,7 @@ class InProcess:
         """Call a function of the probe."""
         try:
             return getattr(self._probe, function)(**values)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever the solution raises
             names = tuple(kind.__name__ for kind in type(error).__mro__)
             raise Raised(Error(names, str(error))) from None
 

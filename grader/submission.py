@@ -28,8 +28,8 @@ MAX_ZIP = 10 << 20
 MAX_ENTRIES = 1_000
 """Entries of a zip, and files of one exercise."""
 BAD_ZIP = (
-    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError, ValueError, LookupError, struct.error,
-)  # fmt: skip
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError, ValueError, LookupError,
+    struct.error,)  # fmt: skip
 """What reading a zip raises that is damaged, encrypted or packed in an unknown way."""
 
 

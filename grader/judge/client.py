@@ -120,12 +120,12 @@ class Worker:
         if kind == "import_failed" and payload:
             raise ending.ImportFailed(self.error_of(payload[0]))
         if kind != "ready":
-            self._unexpected(kind)
+            raise _unexpected(kind)
 
     def call(self, function: str, values: Mapping[str, Any]) -> Any:
         """Call a function of the probe; returns its value. Raises `Raised`, Ending or FinalEnding."""
-        for kind, *payload in self.exchange("call", function, dict(values)):
-            return self.value_of(kind, payload)
+        kind, *payload = next(self.exchange("call", function, dict(values)))
+        return self.value_of(kind, payload)
 
     def converse(self, scripts: Sequence[Script], config: Mapping[str, Any]) -> Transcript:
         """Play scripts to the application that the probe makes.
@@ -250,10 +250,7 @@ class Worker:
             raise ending.Flooded(plain(payload[0]))
         if kind == "stalled":
             raise ending.Stalled
-        self._unexpected(kind)
-
-    def _unexpected(self, kind: str) -> None:
-        raise ending.Crashed(f"the process sent a frame that does not belong here: {plain(kind)}")
+        raise _unexpected(kind)
 
     def _event(self, entry: Any, conversations: int) -> Event:
         try:
@@ -336,6 +333,10 @@ class Clock:
             raise ending.TimedOut(
                 f"your code gave no answer within {guards.wall_seconds:g} seconds: it sleeps, or blocks its thread"
             )
+
+
+def _unexpected(kind: str) -> ending.Crashed:
+    return ending.Crashed(f"the process sent a frame that does not belong here: {plain(kind)}")
 
 
 def _is_snapshot(entry: Any) -> bool:

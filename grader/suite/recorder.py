@@ -28,8 +28,8 @@ AFTER_FAILURE = 2_000
 FORM = "your answer does not have the form that the sheet describes"
 STATE = "your code keeps state between calls: the same input gave two different answers"
 SHAPE_ERRORS = (
-    TypeError, LookupError, AttributeError, ValueError, ArithmeticError, RecursionError, httpx.HTTPError, httpx.InvalidURL,
-)  # fmt: skip
+    TypeError, LookupError, AttributeError, ValueError, ArithmeticError, RecursionError, httpx.HTTPError,
+    httpx.InvalidURL,)  # fmt: skip
 """What a test raises when an answer is of another form than it reads."""
 
 

@@ -26,7 +26,7 @@ RESTARTS = 10
 
 
 class Submission:
-    """The submission under judgement. `start` launches a fresh worker; `name` is the exercise's, for the stub's marker."""
+    """The submission under judgement: `start` launches a worker; `name` is the exercise's, for the stub's marker."""
 
     def __init__(self, start: Callable[[], Worker], name: str) -> None:
         self._start = start

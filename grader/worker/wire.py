@@ -270,7 +270,7 @@ class Reader:
         if code == _PAIRS:
             pairs = self._decoder.decode(data)
             _check_keys(key for key, _ in pairs)
-            return {key: item for key, item in pairs}
+            return dict(pairs)
         if self._trusted and code == _ONCE:
             return iter(self._decoder.decode(data))
         if self._trusted and code == _OPAQUE:
