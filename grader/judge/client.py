@@ -127,14 +127,16 @@ class Worker:
         kind, *payload = next(self.exchange("call", function, dict(values)))
         return self.value_of(kind, payload)
 
-    def converse(self, scripts: Sequence[Script], config: Mapping[str, Any]) -> Transcript:
-        """Play scripts to the application that the probe makes.
+    def converse(
+        self, scripts: Sequence[Script], config: Mapping[str, Any], maker: str = "app"
+    ) -> Transcript:
+        """Play scripts to the application that the probe's function `maker` makes.
 
         Raises `Raised` if the probe could not make it, Ending or FinalEnding; a Stalled carries the `transcript`.
         """
         events: list[Event] = []
         played = [script.as_values() for script in scripts]
-        for kind, *payload in self.exchange("converse", played, dict(config)):
+        for kind, *payload in self.exchange("converse", played, maker, dict(config)):
             if kind == "events":
                 events.extend(self._event(entry, len(scripts)) for entry in _list(payload))
             elif kind == "ended":

@@ -57,9 +57,11 @@ class Session:
         record: Callable[[Event], None],
         *,
         real_time: bool = False,
+        maker: str = "app",
     ) -> None:
         self._worker = worker
         self._config = config
+        self._maker = maker
         self._record = record
         self._real_time = real_time
         self._connections: dict[int, _Connection] = {}
@@ -73,7 +75,9 @@ class Session:
 
     async def __aenter__(self) -> Self:
         """Make the application. Raises `Raised` if the probe cannot, Ending or FinalEnding."""
-        for kind, *payload in self._worker.exchange("session", dict(self._config), self._real_time):
+        for kind, *payload in self._worker.exchange(
+            "session", self._maker, dict(self._config), self._real_time
+        ):
             if kind == "opened":
                 break
             self._worker.value_of(kind, payload)

@@ -46,16 +46,17 @@ class Submission:
         return value
 
     @overload
-    def converse(self, script: Script, /, **config: Any) -> Transcript: ...
+    def converse(self, script: Script, /, *, maker: str = "app", **config: Any) -> Transcript: ...
     @overload
-    def converse(self, script: Sequence[Script], /, **config: Any) -> Transcript: ...
-    def converse(self, script: Script | Sequence[Script], /, **config: Any) -> Transcript:
-        """Play a script, or several interleaved, to the ASGI callable of the probe's `app(**config)`."""
+    def converse(self, script: Sequence[Script], /, *, maker: str = "app", **config: Any) -> Transcript: ...
+    def converse(
+        self, script: Script | Sequence[Script], /, *, maker: str = "app", **config: Any
+    ) -> Transcript:
+        """Play a script, or several interleaved, to the ASGI callable that the probe's `maker(**config)` returns."""
         scripts = [script] if isinstance(script, Script) else list(script)
-        if config:
-            self.events.append(Event("called", ("app", config)))
+        self._made(maker, config)
         with self._exchange() as worker:
-            transcript = worker.converse(scripts, config)
+            transcript = worker.converse(scripts, config, maker)
             self.events.extend(transcript.events)
             for event in transcript.events:
                 if event.kind == "raised":
@@ -63,18 +64,23 @@ class Submission:
         return transcript
 
     @asynccontextmanager
-    async def session(self, *, real_time: bool = False, **config: Any) -> AsyncIterator[Session]:
-        """The ASGI application of the probe's `app(**config)`, live."""
-        if config:
-            self.events.append(Event("called", ("app", config)))
+    async def session(
+        self, *, real_time: bool = False, maker: str = "app", **config: Any
+    ) -> AsyncIterator[Session]:
+        """The ASGI application that the probe's `maker(**config)` returns, live."""
+        self._made(maker, config)
         with self._exchange() as worker:
-            async with Session(worker, config, self._record, real_time=real_time) as session:
+            async with Session(worker, config, self._record, real_time=real_time, maker=maker) as session:
                 yield session
 
     def launch(self) -> None:
         """Start a worker, if none runs, without waiting for it. Raises SandboxUnavailable, Ending."""
         if self._launched is None and self._worker is None:
             self._launched = self._start()
+
+    def _made(self, maker: str, config: dict[str, Any]) -> None:
+        if config or maker != "app":
+            self.events.append(Event("called", (maker, config)))
 
     def open(self) -> None:
         """Have a worker with the submission imported. Raises ImportFailed, Ending, FinalEnding."""

@@ -78,10 +78,10 @@ class Worker:
             return self._raised(error)
         return self._returned(value)
 
-    def do_converse(self, scripts: list[dict[str, Any]], config: dict[str, Any]) -> list[Any]:
+    def do_converse(self, scripts: list[dict[str, Any]], maker: str, config: dict[str, Any]) -> list[Any]:
         """Run scripted conversations with the application that the probe makes."""
         try:
-            app = self._probe.app(**config)
+            app = getattr(self._probe, maker)(**config)
             return driver.converse(self.loop, app, scripts, self._write, self._root)
         except driver.Flood as flood:
             return ["flooded", str(flood)]
@@ -90,10 +90,10 @@ class Worker:
         except BaseException as error:  # noqa: BLE001 - the submission's own, to be shown to its author
             return self._raised(error)
 
-    def do_session(self, config: dict[str, Any], real_time: bool) -> list[Any]:
+    def do_session(self, maker: str, config: dict[str, Any], real_time: bool) -> list[Any]:
         """Run the application that the probe makes, live, until the judge closes it."""
         try:
-            app = self._probe.app(**config)
+            app = getattr(self._probe, maker)(**config)
         except BaseException as error:  # noqa: BLE001 - the submission's own, to be shown to its author
             return self._raised(error)
         self._write(["opened"])

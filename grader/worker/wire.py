@@ -93,13 +93,13 @@ _encoder = Encoder()
 _encode = _encoder.encode
 
 
-def encode(value: Any, *, enums: bool = False) -> bytes:
+def encode(value: Any, *, enums: bool = False, exact: bool = False) -> bytes:
     """A value as the payload of a frame. With `enums`, members of IntEnum and StrEnum cross as their values.
 
-    Raises WireError where it is too large, too deep or too many.
+    Raises WireError where it is too large, too deep or too many, and with `exact` where it would cross as a Foreign.
     """
     try:
-        payload = _encode(_Walk(enums).pack(value, 0))
+        payload = _encode(_Walk(enums, exact).pack(value, 0))
     except (ValueError, OverflowError, TypeError, RecursionError) as error:
         raise WireError(f"it cannot be encoded: {error}") from error
     if len(payload) > MAX_FRAME:
@@ -131,10 +131,11 @@ def frame_of(parts: list[Any]) -> bytes:
 class _Walk:
     """One walk over a value; counts what it meets."""
 
-    __slots__ = ("enums", "items")
+    __slots__ = ("enums", "exact", "items")
 
-    def __init__(self, enums: bool) -> None:
+    def __init__(self, enums: bool, exact: bool) -> None:
         self.enums = enums
+        self.exact = exact
         self.items = 0
 
     def pack(self, value: Any, depth: int) -> Any:
@@ -159,6 +160,8 @@ class _Walk:
             return special(self, value, depth + 1)
         if self.enums and isinstance(value, enum.Enum) and isinstance(value, (int, str)):
             return self.pack(value.value, depth + 1)
+        if self.exact:
+            raise WireError(f"it holds a {class_names(kind)[0]}, which is no plain value")
         return Ext(_FOREIGN, _encode(list(class_names(kind))))
 
     def _dict(self, value: dict[Any, Any], depth: int) -> Any:
@@ -424,7 +427,7 @@ def to_json(value: Any) -> Any:
     """A value for a report in JSON; what JSON lacks stands as `{"$msgpack": hex}`. Raises WireError."""
     if value is None or (type(value) in (bool, str, int, float) and _json_plain(value)):
         return value
-    return {"$msgpack": encode(value).hex()}
+    return {"$msgpack": encode(value, exact=True).hex()}
 
 
 def from_json(value: Any) -> Any:

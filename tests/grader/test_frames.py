@@ -186,7 +186,7 @@ async def test_endless_frames_end_a_session(start_worker: Start) -> None:
     config = {"function": "endless", "raw": payload("receive", 0)}
     with pytest.raises(ending.Flooded):
         async with Session(worker, config, _ignore) as session:
-            await session({"type": "http"}, _never, _take)
+            await session({"type": "http"}, asyncio.Event().wait, _take)
 
 
 @pytest.mark.parametrize(

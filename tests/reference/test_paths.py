@@ -163,6 +163,12 @@ def test_what_a_converter_of_ones_own_refuses_does_not_match() -> None:
         template.format(m=13)
 
 
+def test_a_bug_of_a_converter_is_not_taken_for_no_match() -> None:
+    share = Converter("[0-9]", lambda text: 100 // int(text), str)
+    with pytest.raises(ZeroDivisionError):
+        compile_path("/{a:share}", {"share": share}).match("/0")
+
+
 def test_each_match_gives_a_new_dict() -> None:
     template = compile_path("/{a}")
     first = template.match("/x")

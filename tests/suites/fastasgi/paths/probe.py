@@ -71,6 +71,7 @@ def _converters() -> dict[str, Any]:
         "month": paths.Converter("[0-9]{2}", _month, _as_month),
         "place": paths.Converter("[a-z]+/[a-z]+", str, str),
         "lower": paths.Converter("[a-zé ]+", str, str.lower),
+        "share": paths.Converter("[0-9]", _share, _as_share),
     }
 
 
@@ -102,6 +103,15 @@ def _month(text: str) -> int:
     if not 1 <= int(text) <= 12:
         raise ValueError("a month is 01 to 12")
     return int(text)
+
+
+def _share(text: str) -> int:
+    """A parser with a bug: it did not think of 0."""
+    return 100 // int(text)
+
+
+def _as_share(value: int) -> str:
+    return str(100 // value)
 
 
 def _as_month(value: int) -> str:

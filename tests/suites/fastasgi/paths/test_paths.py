@@ -501,6 +501,8 @@ def test_a_name_that_occurs_twice_is_refused(
 @example(name="a", bad="a!r")
 @example(name="a", bad="*")
 @example(name="a", bad="a[0]")
+@example(name="a", bad="é")
+@example(name="a", bad="a٣")
 def test_an_ill_formed_name_is_refused(submission: Submission, name: str, bad: str) -> None:
     """A name of anything but ASCII letters, digits and `_`, or with a digit first, is a ValueError."""
     check(submission.call("match", template=f"/items/{{{name}}}", path="/items/x"), {name: "x"})
@@ -541,7 +543,7 @@ def test_a_converter_of_ones_own_parses_and_formats(submission: Submission, numb
     assert written == f"/paint/{number:x}/x"
 
 
-OWN_NAMES = ["hex", "language", "lower", "month", "place", "size"]
+OWN_NAMES = ["hex", "language", "lower", "month", "place", "share", "size"]
 OWN: list[tuple[str, str, dict[str, Any] | None]] = [
     ("/{a:language}/x", "/en/x", {"a": "en"}),
     ("/{a:language}/x", "/den/x", {"a": "den"}),
@@ -574,6 +576,14 @@ def test_a_converter_of_ones_own_decides_what_it_takes(
     check(submission.call("match_with", template="/{a:hex}/{b:month}", path="/ff/07"), {"a": 255, "b": 7})
     template, path, expected = case
     check(submission.call("match_with", template=template, path=path), expected)
+
+
+@requirement("PATH-08")
+def test_another_exception_of_parse_goes_through(submission: Submission) -> None:
+    """Only a ValueError of `parse` means "no match": any other exception is a bug that must not be hidden."""
+    check(submission.call("match_with", template="/{a:share}", path="/4"), {"a": 25})
+    with raised("ZeroDivisionError"):
+        submission.call("match_with", template="/{a:share}", path="/0")
 
 
 @requirement("PATH-08")
