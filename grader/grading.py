@@ -13,7 +13,8 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -55,6 +56,8 @@ UNUSED_PLUGINS = (
     "setuponly", "setupplan", "stepwise", "terminal", "threadexception", "unittest", "unraisableexception", "warnings",
 )  # fmt: skip
 """Plugins of pytest's own that a suite has no use for: each costs start-up, two of them a garbage collection a run."""
+CI_MARKS = ("CI", "BUILD_NUMBER")
+"""Variables by which pytest tells that it runs on CI."""
 BLOCKED = Verdict(
     "blocked", Finding(message="this could not be judged, since your file could not be imported")
 )
@@ -334,7 +337,6 @@ def suite_digest(course: Course, exercise: Exercise) -> SuiteDigest:
 
 def _run_pytest(suite: Path, plugin: SuitePlugin) -> None:
     """Run a suite in this process, with no other plugin than those that a suite needs, and leave no trace."""
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     arguments = [
         str(suite), "-c", str(Path(__file__).parent / "suite" / "pytest.ini"), f"--rootdir={suite}",
         "--import-mode=importlib", "--noconftest", "-s", "-p", "pytest_asyncio.plugin", "-p", "grader.suite.fixtures",
@@ -342,7 +344,8 @@ def _run_pytest(suite: Path, plugin: SuitePlugin) -> None:
     for name in UNUSED_PLUGINS:
         arguments += ["-p", f"no:{name}"]
     try:
-        code = pytest.main(arguments, plugins=[plugin])
+        with _plain_environment():
+            code = pytest.main(arguments, plugins=[plugin])
     finally:
         _forget_modules(suite)
     if code == pytest.ExitCode.INTERRUPTED and not plugin.broken:
@@ -353,6 +356,23 @@ def _run_pytest(suite: Path, plugin: SuitePlugin) -> None:
         pytest.ExitCode.NO_TESTS_COLLECTED,
     ):
         plugin.broken.append(f"pytest ended with {pytest.ExitCode(code).name}")
+
+
+@contextmanager
+def _plain_environment() -> Iterator[None]:
+    """The judge's environment, but for what would change pytest.
+
+    On CI it writes the whole difference of two values, which takes minutes for a list of some thousands.
+    """
+    before = dict(os.environ)
+    for name in CI_MARKS:
+        os.environ.pop(name, None)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+        os.environ.update(before)
 
 
 def _forget_modules(suite: Path) -> None:

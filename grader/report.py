@@ -221,7 +221,7 @@ def steady(report: Report) -> Report:
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of a result. `python -m grader.report > docs/result.schema.json` writes it."""
-    schema = msgspec.json.schema(Result)
+    schema = msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(Result)))  # no tuple stays one
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": SCHEMA, **schema}
 
 

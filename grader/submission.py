@@ -148,11 +148,11 @@ class _Folder:
             )
         except OSError as error:
             raise SubmissionRefused(f"{path}: cannot be read ({error.strerror}). Check the file.") from error
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise SubmissionRefused(f"{path}: is no regular file. Replace it by the file itself.")
         with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise SubmissionRefused(f"{path}: is no regular file. Replace it by the file itself.")
-            content = file.read(MAX_FILE + 1)
-        return _checked_size(content, str(path))
+            return _checked_size(file.read(MAX_FILE + 1), str(path))
 
 
 class _Zip:
@@ -177,7 +177,7 @@ class _Zip:
             seen.add(info.filename)
             if ".." in PurePosixPath(info.filename).parts or info.filename.startswith(("/", "\\")):
                 raise SubmissionRefused(f"{where}: {info.filename} points out of the zip. Zip plain paths.")
-            if not info.is_dir():
+            if info.filename and not info.is_dir():
                 yield info
 
     def folders(self) -> list[str]:

@@ -1,7 +1,8 @@
 """Watch mode: judges the exercise at hand whenever it is saved.
 
 Rule 1: what happens is decided by `Watch`, which is fed events and yields actions; it does no I/O.
-Rule 2: there is never more than one run: a save during a run asks for exactly one more.
+Rule 2: there is never more than one run: a save during a run asks for exactly one more, and a thorough run that a
+    save has made stale is abandoned for it.
 Rule 3: an exercise is done only by the `local` profile, which follows a `watch` run that earned everything.
 Rule 4: what a run says about a file that was saved since is not shown.
 Rule 5: the terminal is given back as it was found, however the watch ends.
@@ -75,6 +76,11 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class Abandoned:
+    """A run ended before its time, as it was told to."""
+
+
+@dataclass(frozen=True)
 class Stepped:
     """A test of the run is done."""
 
@@ -89,7 +95,7 @@ class Failed:
     error: BaseException
 
 
-Event = Saved | Key | Verdict | Refused | Stepped | Failed
+Event = Saved | Key | Verdict | Refused | Abandoned | Stepped | Failed
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,11 @@ class Run:
 
     exercise: Exercise
     profile: str
+
+
+@dataclass(frozen=True)
+class Abandon:
+    """End the run under way."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +170,7 @@ class Quit:
     """Leave."""
 
 
-Action = Run | Remember | Go | Show | Say | Tell | Hint | Map | Quit
+Action = Run | Abandon | Remember | Go | Show | Say | Tell | Hint | Map | Quit
 
 
 @dataclass
@@ -191,6 +202,10 @@ class Watch:
                 yield from self._judged(report)
             case Refused(message):
                 yield from self._refused(message)
+            case Abandoned():
+                self.running = ""
+                if self.due:
+                    yield from self._judge()
             case Stepped(done, planned):
                 if self.running == THOROUGH and not self.due:
                     yield Tell(self.running, done, planned)
@@ -200,6 +215,8 @@ class Watch:
     def _judge(self) -> Iterator[Action]:
         """Run now, or once more after the run under way."""
         if self.running:
+            if self.running == THOROUGH and not self.due:
+                yield Abandon()
             self.due = True
             return
         self.due = False
@@ -266,7 +283,7 @@ class Watch:
 
 
 class Stopped(KeyboardInterrupt):
-    """The learner left during a run. As a KeyboardInterrupt, it ends the judge quietly and at once."""
+    """The run is not wanted any more. As a KeyboardInterrupt, it ends the judge quietly and at once."""
 
 
 @dataclass(frozen=True)
@@ -281,6 +298,7 @@ class Shell:
     seed: str
     events: queue.SimpleQueue[Event] = field(default_factory=queue.SimpleQueue)
     stopping: threading.Event = field(default_factory=threading.Event)
+    abandoned: threading.Event = field(default_factory=threading.Event)
     runs: queue.SimpleQueue[Run | None] = field(default_factory=queue.SimpleQueue)
 
     def next_open(self, exercise: Exercise) -> Exercise | None:
@@ -306,18 +324,19 @@ class Shell:
         from grader.submission import SubmissionRefused, open_submission
 
         options = Options(profile=run.profile, sandbox=self.sandbox, seed=self.seed)
+        self.abandoned.clear()
         try:
             submission = open_submission(self.course.root, self.course, [run.exercise])
             return Verdict(self.judge(run.exercise, submission, options, self._on_test))
         except (CourseError, SubmissionRefused, SandboxUnavailable) as refused:
             return Refused(str(refused))
         except KeyboardInterrupt:  # ours, or what the judge makes of it
-            return Refused("stopped")
+            return Abandoned()
         except BaseException as error:  # noqa: BLE001 - carried to the thread that can end the program
             return Failed(error)
 
     def _on_test(self, step: Step) -> None:
-        if self.stopping.is_set():
+        if self.stopping.is_set() or self.abandoned.is_set():
             raise Stopped
         self.events.put(Stepped(step.done, step.planned))
 
@@ -327,6 +346,8 @@ class Shell:
             case Run():
                 self.screen.status(f"Judging {action.exercise.name} ...")
                 self.runs.put(action)
+            case Abandon():
+                self.abandoned.set()
             case Tell(profile, done, planned):
                 self.screen.status(
                     f"The quick run passed; judging with more examples ({profile}): {done} of {planned}"

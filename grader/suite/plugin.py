@@ -131,11 +131,8 @@ class SuitePlugin:
         if report.failed:  # setup or teardown: nothing of the submission runs there
             self.broken.append(str(report.longrepr))
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> list[str]:
-        """Keep the two sides."""
+    def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> None:
         self._recorder.compare(op, left, right)
-        return [f"left {op} right"]
 
     def _prepare(self, item: pytest.Item) -> None:
         function = item.obj  # type: ignore[attr-defined]

@@ -20,6 +20,8 @@ from grader.outputs.screen import Screen
 from grader.progress import Memory
 from grader.report import Report
 from grader.watch import (
+    Abandon,
+    Abandoned,
     Action,
     Failed,
     Go,
@@ -103,8 +105,16 @@ def test_saves_during_a_run_ask_for_one_more_run(machine: Watch, first: Exercise
 def test_a_save_during_the_thorough_run_begins_again_with_the_quick_one(
     machine: Watch, first: Exercise, make_report: Any
 ) -> None:
-    assert fed(machine, Verdict(make_report(first)), save(first))[0] == Run(first, "local")
+    fed(machine, Verdict(make_report(first)))
+    assert fed(machine, save(first), save(first)) == [Abandon()]
     assert fed(machine, Stepped(1, 2)) == []
+    assert fed(machine, Abandoned()) == [Run(first, "watch")]
+
+
+def test_a_stale_thorough_run_that_ends_all_the_same_is_not_shown(
+    machine: Watch, first: Exercise, make_report: Any
+) -> None:
+    fed(machine, Verdict(make_report(first)), save(first))
     assert fed(machine, Verdict(make_report(first))) == [Run(first, "watch")]
 
 
