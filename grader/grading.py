@@ -10,11 +10,10 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,7 +28,7 @@ from hypothesis.internal.constants_ast import Constants
 
 from grader import __version__, transcript
 from grader.course import Course, Exercise
-from grader.judge import ending, overlay, sandboxes
+from grader.judge import affinity, ending, overlay, sandboxes
 from grader.judge.client import Guards, Worker
 from grader.report import (
     Durations,
@@ -44,6 +43,7 @@ from grader.report import (
 )
 from grader.submission import Submission
 from grader.suite import Submission as Subject
+from grader.suite.loaded import LoadedSuite, load
 from grader.suite.plugin import PROFILES, BrokenSuite, Plan, SuitePlugin
 from grader.suite.recorder import Verdict
 from grader.transcript import Error
@@ -68,7 +68,9 @@ class Options:
     """How to judge: profile, sandbox, seed (the round's, or the caller's), the course's secret, further imports.
 
     Without `shrink` the first counterexample stands as it was found; `stop_first` ends at the first test that fails;
-    `debug` gives the worker the terminal. `guards` are the limits of each exchange, where they are not the usual ones.
+    `debug` gives the worker the terminal. `remember` tries a property that has passed in this process on the same
+    inputs again, without Hypothesis. `alone` says that no other judge runs beside this one. `guards` are the limits of
+    each exchange, where they are not the usual ones.
     """
 
     profile: str = "local"
@@ -79,6 +81,8 @@ class Options:
     shrink: bool = True
     stop_first: bool = False
     debug: bool = False
+    remember: bool = False
+    alone: bool = False
     guards: Guards | None = None
 
 
@@ -149,7 +153,8 @@ class _Run:
             tree = Path(scratch)
             tree.chmod(0o755)
             overlay.compose(self._course, self._exercise, own, tree, self._imports)
-            subject = Subject(partial(self._start, tree, slot), self._exercise.name)
+            launch = partial(self._start, tree, slot)
+            subject = Subject(launch, self._exercise.name, together=self._options.alone)
             missing = _missing(self._exercise, own)
             try:
                 if not missing:
@@ -188,8 +193,9 @@ class _Run:
         options = self._options
         plan = Plan(
             self._exercise, PROFILES[options.profile], options.seed, options.secret, options.shrink,
-            options.stop_first, self._replay,
+            options.stop_first, self._replay, options.remember,
         )  # fmt: skip
+        suite = load(self._course.suite(self._exercise))
         done = 0
 
         def step(title: str, requirement: str, outcome: Outcome) -> None:
@@ -199,9 +205,10 @@ class _Run:
                 planned = sum(len(entry.tests) for entry in plugin.planned)
                 self._on_test(Step(title, requirement, outcome, done, planned))
 
-        plugin = SuitePlugin(plan, subject, opening, step)
+        plugin = SuitePlugin(plan, suite, subject, opening, step)
         _steady_hypothesis(self._course.state / "hypothesis")
-        _run_pytest(self._course.suite(self._exercise), plugin)
+        with affinity.here() if options.alone else nullcontext():
+            _run_pytest(suite, plugin)
         if plugin.broken:
             raise BrokenSuite(f"{self._exercise.id}: the suite is broken: {plugin.broken[0]}")
         return plugin
@@ -335,19 +342,16 @@ def suite_digest(course: Course, exercise: Exercise) -> SuiteDigest:
     )
 
 
-def _run_pytest(suite: Path, plugin: SuitePlugin) -> None:
+def _run_pytest(suite: LoadedSuite, plugin: SuitePlugin) -> None:
     """Run a suite in this process, with no other plugin than those that a suite needs, and leave no trace."""
     arguments = [
-        str(suite), "-c", str(Path(__file__).parent / "suite" / "pytest.ini"), f"--rootdir={suite}",
+        str(suite.folder), "-c", str(Path(__file__).parent / "suite" / "pytest.ini"), f"--rootdir={suite.folder}",
         "--import-mode=importlib", "--noconftest", "-s", "-p", "pytest_asyncio.plugin", "-p", "grader.suite.fixtures",
     ]  # fmt: skip
     for name in UNUSED_PLUGINS:
         arguments += ["-p", f"no:{name}"]
-    try:
-        with _plain_environment():
-            code = pytest.main(arguments, plugins=[plugin])
-    finally:
-        _forget_modules(suite)
+    with _plain_environment(), suite.importable():
+        code = pytest.main(arguments, plugins=[plugin])
     if code == pytest.ExitCode.INTERRUPTED and not plugin.broken:
         raise KeyboardInterrupt
     if code in (
@@ -373,13 +377,6 @@ def _plain_environment() -> Iterator[None]:
     finally:
         os.environ.pop("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
         os.environ.update(before)
-
-
-def _forget_modules(suite: Path) -> None:
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if file and Path(file).is_relative_to(suite):
-            del sys.modules[name]
 
 
 def _steady_hypothesis(home: Path) -> None:

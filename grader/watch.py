@@ -323,7 +323,13 @@ class Shell:
         from grader.judge.sandboxes import SandboxUnavailable
         from grader.submission import SubmissionRefused, open_submission
 
-        options = Options(profile=run.profile, sandbox=self.sandbox, seed=self.seed)
+        options = Options(
+            profile=run.profile,
+            sandbox=self.sandbox,
+            seed=self.seed,
+            remember=run.profile == QUICK,
+            alone=True,
+        )
         self.abandoned.clear()
         try:
             submission = open_submission(self.course.root, self.course, [run.exercise])

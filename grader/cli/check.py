@@ -92,7 +92,9 @@ def options_of(
     if profile not in PROFILES:
         raise UsageProblem(f"--profile {profile}: no such profile. It is one of {', '.join(PROFILES)}.")
     known_sandbox(sandbox)
-    return Options(profile=profile, sandbox=sandbox, seed=seed, debug=debug, imports=tuple(imports))
+    return Options(
+        profile=profile, sandbox=sandbox, seed=seed, debug=debug, imports=tuple(imports), alone=True
+    )
 
 
 def known_sandbox(name: str) -> None:

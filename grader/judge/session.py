@@ -96,8 +96,8 @@ class Session:
             task.cancel()
         broken_inside = self._broken is not None
         if not broken_inside:
-            self._closing = True
             self._write("close")
+            self._closing = True
             await self._ended.wait()
         self._guard.cancel()
         self._let_go()
@@ -206,8 +206,8 @@ class Session:
         raise Raised(error)
 
     def _write(self, verb: str, *payload: Any) -> None:
-        """Send a frame, now or as soon as the channel takes it. Raises WireError for what cannot cross."""
-        if self._broken is None:
+        """Send a frame, now or as soon as the channel takes it; none after "close". Raises WireError for what cannot cross."""
+        if self._broken is None and not self._closing:
             self._outgoing += self._worker.live_frame(verb, *payload)
             self._sent += 1
             self._flush()

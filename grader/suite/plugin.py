@@ -7,24 +7,29 @@ Rule 3: a test without a known requirement, or a suite that cannot be imported, 
 
 from __future__ import annotations
 
+import asyncio
+import copy
 import functools
 import hashlib
 import hmac
 import inspect
 import time
-from collections.abc import Callable, Generator
+import warnings
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import hypothesis
+import hypothesis.errors
 import pytest
 from hypothesis import HealthCheck, Phase
 
 from grader.course import Exercise
 from grader.report import Outcome, Planned
 from grader.suite.fixtures import SUBMISSION
-from grader.suite.marks import MARK
-from grader.suite.recorder import Recorder, Verdict
+from grader.suite.loaded import EXAMPLES, Inputs, LoadedSuite
+from grader.suite.marks import MARK, Unmet
+from grader.suite.recorder import STATE, Recorder, Verdict
 from grader.suite.submission import Submission
 
 PROFILES = {"watch": 20, "local": 100, "official": 300}
@@ -37,7 +42,11 @@ class BrokenSuite(Exception):
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run of the suite depends on. `replay` gives stored inputs by test id instead of generated ones."""
+    """What a run of the suite depends on.
+
+    `replay` gives stored inputs by test id instead of generated ones. With `remember`, a property that passed is tried
+    on the same inputs the next time, without Hypothesis, which is called in as soon as one of them fails.
+    """
 
     exercise: Exercise
     examples: int
@@ -46,6 +55,7 @@ class Plan:
     shrink: bool = True
     stop_first: bool = False
     replay: dict[str, dict[str, Any]] | None = None
+    remember: bool = False
 
     def seed_of(self, test: str) -> int:
         """The seed of one test: HMAC(secret, seed, exercise, test)."""
@@ -63,6 +73,7 @@ class SuitePlugin:
     def __init__(
         self,
         plan: Plan,
+        suite: LoadedSuite,
         submission: Submission,
         opening: Callable[[], Verdict | None],
         on_test: Callable[[str, str, Outcome], None],
@@ -73,6 +84,8 @@ class SuitePlugin:
         self.verdicts: dict[str, Verdict] = {}
         self.seconds: dict[str, float] = {}
         self.broken: list[str] = []
+        self._suite = suite
+        self._kept: dict[str, list[Inputs]] = {}
         self._recorder = Recorder(submission)
         self._submission = submission
         self.blocked: Verdict | None = None
@@ -122,6 +135,8 @@ class SuitePlugin:
             failure = error
         verdict = self._recorder.verdict(failure)
         self.verdicts[item.name] = verdict
+        if verdict.outcome == "passed" and item.name in self._kept:
+            self._suite.remember(self._key(item.name), self._kept[item.name])
         self.seconds[item.name] = time.perf_counter() - started
         self._on_test(self.titles[item.name], _requirement(item), verdict.outcome)
         if self.plan.stop_first and verdict.outcome != "passed":
@@ -136,16 +151,48 @@ class SuitePlugin:
 
     def _prepare(self, item: pytest.Item) -> None:
         function = item.obj  # type: ignore[attr-defined]
-        handle = getattr(function, "hypothesis", None)
-        if handle is None:
+        if not hasattr(function, "hypothesis"):
             return
-        handle.inner_test = self._recorded(handle.inner_test)
+        written = self._suite.property_of(item.name, function)
         stored = (self.plan.replay or {}).get(item.name)
         function._hypothesis_internal_use_settings = self._settings(generate=not stored)
         function._hypothesis_internal_use_seed = self.plan.seed_of(item.name)
+        setattr(function, EXAMPLES, [] if stored else list(written.examples))
         if stored:
-            function.hypothesis_explicit_examples = []
             hypothesis.example(**stored)(function)
+        inputs = self._suite.inputs.get(self._key(item.name)) if self.plan.remember else None
+        if self.plan.remember and inputs is None:
+            self._kept[item.name] = []
+        function.hypothesis.inner_test = inner = self._recorded(written.inner, self._kept.get(item.name))
+        if inputs is not None:
+            item.obj = self._again(function, inner, inputs)  # type: ignore[attr-defined]
+
+    def _key(self, test: str) -> tuple[str, int, int]:
+        return test, self.plan.seed_of(test), self.plan.examples
+
+    def _again(
+        self, function: Callable[..., Any], inner: Callable[..., Any], inputs: Sequence[Inputs]
+    ) -> Callable[..., Any]:
+        """The test on remembered inputs. What fails on one is judged by Hypothesis, live, and never passes."""
+
+        @functools.wraps(function)
+        def run(**fixtures: Any) -> None:
+            try:
+                with asyncio.Runner() as runner, warnings.catch_warnings():
+                    warnings.simplefilter(
+                        "ignore", hypothesis.errors.HypothesisDeprecationWarning
+                    )  # of assume()
+                    for each in inputs:
+                        done = inner(**fixtures, **copy.deepcopy(dict(each)))
+                        if done is not None:
+                            runner.run(done)
+            except Exception as error:
+                self._recorder.begin_test()
+                function(**fixtures)
+                if not isinstance(error, hypothesis.errors.HypothesisException):
+                    raise Unmet(STATE) from error
+
+        return run
 
     def _settings(self, *, generate: bool) -> hypothesis.settings:
         phases = [Phase.explicit]
@@ -165,8 +212,13 @@ class SuitePlugin:
             verbosity=hypothesis.Verbosity.quiet,
         )
 
-    def _recorded(self, inner: Callable[..., Any]) -> Callable[..., Any]:
+    def _recorded(self, inner: Callable[..., Any], kept: list[Inputs] | None) -> Callable[..., Any]:
         recorder = self._recorder
+
+        def keep(inputs: Inputs) -> None:
+            if kept is not None:
+                kept.append({name: value for name, value in inputs.items() if value is not self._submission})
+
         if inspect.iscoroutinefunction(inner):
 
             @functools.wraps(inner)
@@ -177,6 +229,7 @@ class SuitePlugin:
                 except BaseException as error:
                     recorder.failed(error)
                     raise
+                keep(kwargs)
 
             return run_async
 
@@ -188,6 +241,7 @@ class SuitePlugin:
             except BaseException as error:
                 recorder.failed(error)
                 raise
+            keep(kwargs)
 
         return run
 

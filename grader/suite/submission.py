@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, overload
 
-from grader.judge import ending
+from grader.judge import affinity, ending
 from grader.judge.client import Worker
 from grader.judge.script import Script
 from grader.judge.session import Session
@@ -28,8 +28,9 @@ RESTARTS = 10
 class Submission:
     """The submission under judgement: `start` launches a worker; `name` is the exercise's, for the stub's marker."""
 
-    def __init__(self, start: Callable[[], Worker], name: str) -> None:
+    def __init__(self, start: Callable[[], Worker], name: str, *, together: bool = False) -> None:
         self._start = start
+        self._together = together
         self._marker = re.compile(rf"{re.escape(name)}: [\w.]+")
         self._launched: Worker | None = None
         self._worker: Worker | None = None
@@ -89,6 +90,8 @@ class Submission:
         if launched is not None:
             self._workers.append(launched)
             self._worker = launched.ready()
+            if self._together:
+                affinity.join(self._worker.started.identity().pid)
 
     def begin_test(self) -> None:
         """A new test has the full number of restarts."""

@@ -348,7 +348,7 @@ def parrot(raw: bytes) -> Worker:
 
 
 @given(st.lists(FRAMES, max_size=3).map(b"".join), st.booleans())
-@settings(max_examples=600, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 def test_any_bytes_end_an_exchange_as_the_submissions_fault(raw: bytes, scripted: bool) -> None:
     worker = parrot(raw)
     try:

@@ -86,7 +86,9 @@ UNREADABLE: list[tuple[str | bytes, Outcome, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("source", "outcome", "words"), UNREADABLE, ids=[str(case[2])[:40] for case in UNREADABLE])
+@pytest.mark.parametrize(
+    ("source", "outcome", "words"), UNREADABLE, ids=[str(case[2])[:40] for case in UNREADABLE]
+)
 def test_a_file_that_cannot_be_imported(
     tiny: Course, source: str | bytes, outcome: Outcome, words: str
 ) -> None:
@@ -112,7 +114,11 @@ def test_a_file_that_is_not_there(tiny: Course) -> None:
 def test_a_module_has_its_neighbours_but_not_its_own_answer(tiny: Course) -> None:
     right = tiny.solution(tiny.exercise("shapes")).read_text(encoding="utf-8")
     assert judged(tiny, right, "shapes").earned
-    for line in ("from fastasgi.shapes import area", "from fastasgi_reference.shapes import area", "from .help import area"):
+    for line in (
+        "from fastasgi.shapes import area",
+        "from fastasgi_reference.shapes import area",
+        "from .help import area",
+    ):
         report = judged(tiny, line + "\n", "shapes")
         assert outcomes(report) == ["failed", "blocked"]
         assert report.points == 0
@@ -144,7 +150,11 @@ MISBEHAVING: list[tuple[str, Outcome, str]] = [
     ("return Text(2 * n)", "failed", "your code's answer differs"),
     ("return Meta('int', (), {})()", "failed", "your code's answer differs"),
     ("seen.append(n); return 2 * n if len(seen) < 9 else 0", "failed", ""),
-    ("import builtins; builtins.isinstance = lambda *_: True; return 2 * n + 1", "crashed", "the process ended"),
+    (
+        "import builtins; builtins.isinstance = lambda *_: True; return 2 * n + 1",
+        "crashed",
+        "the process ended",
+    ),
 ]
 HELPERS = """
 seen = []
@@ -185,7 +195,9 @@ def double(n):
 """
 
 
-@pytest.mark.parametrize(("body", "outcome", "words"), MISBEHAVING, ids=[case[0][:40] for case in MISBEHAVING])
+@pytest.mark.parametrize(
+    ("body", "outcome", "words"), MISBEHAVING, ids=[case[0][:40] for case in MISBEHAVING]
+)
 def test_what_a_call_may_do(tiny: Course, body: str, outcome: Outcome, words: str) -> None:
     report = judged(tiny, HELPERS.replace("{body}", body))
     first = report.requirements[0]
@@ -223,7 +235,9 @@ def test_an_application_that_waits_for_ever_is_told_at_once(tiny: Course) -> Non
 
 
 def test_monkeypatches_stay_in_the_worker(tiny: Course) -> None:
-    source = RIGHT + """
+    source = (
+        RIGHT
+        + """
 import asyncio, builtins, json, sys
 for module in (asyncio, json):
     for name in dir(module):
@@ -231,6 +245,7 @@ for module in (asyncio, json):
             setattr(module, name, lambda *_, **__: True)
 builtins.len = builtins.type = lambda *_: 1
 """
+    )
     report = judged(tiny, source)
     assert "judge_error" not in outcomes(report)
     assert json.loads("[1]") == [1]
@@ -242,14 +257,18 @@ builtins.len = builtins.type = lambda *_: 1
 
 def test_a_counterexample_is_the_smallest_and_both_sides_are_told(tiny: Course) -> None:
     first = judged(tiny, HELPERS.replace("{body}", "return 2 * n if n < 77 else 0")).requirements[0]
-    assert [(value.name, value.text, value.value) for value in first.counterexample] == [("number", "1000", 1000)]
+    assert [(value.name, value.text, value.value) for value in first.counterexample] == [
+        ("number", "1000", 1000)
+    ]
     assert (first.expected, first.received) == ("2000", "0")
     assert [str(line) for line in first.transcript] == ["call double(number=1000)", "returned 0"]
     assert first.hint == "grader hint double"
 
 
 def test_a_traceback_is_the_learners(tiny: Course) -> None:
-    first = judged(tiny, "def double(n):\n    return help_me(n)\n\n\ndef help_me(n):\n    return n.x\n").requirements[0]
+    first = judged(
+        tiny, "def double(n):\n    return help_me(n)\n\n\ndef help_me(n):\n    return n.x\n"
+    ).requirements[0]
     assert [(frame.file, frame.line, frame.function) for frame in first.traceback] == [
         ("double.py", 2, "double"),
         ("double.py", 6, "help_me"),
@@ -279,7 +298,9 @@ def suite(tiny: Course, tmp_path: Path) -> Callable[..., Course]:
     """Makes a copy of the tiny course whose suite of `double` has one property with that body."""
     import shutil
 
-    def made(body: str, header: str = "@given(number=st.integers())", requirement: str = "DOUBLE-01") -> Course:
+    def made(
+        body: str, header: str = "@given(number=st.integers())", requirement: str = "DOUBLE-01"
+    ) -> Course:
         root = tmp_path / f"course{len(list(tmp_path.iterdir()))}"
         shutil.copytree(tiny.root, root)
         takes = "submission, number" if header else "submission"
@@ -287,7 +308,8 @@ def suite(tiny: Course, tmp_path: Path) -> Callable[..., Course]:
         place.write_text(
             "from hypothesis import given, strategies as st\nfrom grader.suite import raised, requirement\n\n"
             f'@requirement("{requirement}")\n{header}\ndef test_property({takes}):\n{body}\n\n'
-            '@requirement("DOUBLE-02")\ndef test_other(submission):\n    assert submission.call("double", number=1) == 2\n',
+            '@requirement("DOUBLE-02")\ndef test_other(submission):\n'
+            '    assert submission.call("double", number=1) == 2\n',
             encoding="utf-8",
         )
         return Course(root)
@@ -304,7 +326,9 @@ def inputs(course: Course, **options: Any) -> list[str]:
     return judged(course, PRINTS, options=Options(**options)).output.splitlines()
 
 
-def test_a_profile_sets_the_number_of_examples_in_a_judge_that_is_used_again(suite: Callable[..., Course]) -> None:
+def test_a_profile_sets_the_number_of_examples_in_a_judge_that_is_used_again(
+    suite: Callable[..., Course],
+) -> None:
     course = suite(CALLS)
     for profile in ("watch", "official", "local", "watch"):
         assert len(inputs(course, profile=profile)) == PROFILES[profile] + 1
@@ -336,7 +360,12 @@ def test_an_unrelated_import_does_not_change_the_inputs(suite: Callable[..., Cou
 
 def test_a_report_tells_what_it_depends_on(tiny: Course) -> None:
     report = judged(tiny, RIGHT, options=Options(profile="watch", seed="round-2", secret=b"s"))
-    assert (report.seed, report.keyed, report.profile, report.sandbox) == ("round-2", True, "watch", "process")
+    assert (report.seed, report.keyed, report.profile, report.sandbox) == (
+        "round-2",
+        True,
+        "watch",
+        "process",
+    )
     assert report.suite == grading.suite_digest(tiny, tiny.exercise("double"))
     assert [planned.requirement for planned in report.plan] == ["DOUBLE-01", "DOUBLE-02"]
 

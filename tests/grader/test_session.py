@@ -99,9 +99,13 @@ async def test_many_requests_at_once(open_session: Open, name: str) -> None:
 
 
 async def test_one_worker_serves_session_after_session(open_session: Open) -> None:
-    for _ in range(20):
+    for _ in range(50):
         async with open_session("hello") as session, session.client() as client:
             assert (await client.get("/")).text == "Hello"
+            peer = Peer()
+            left = asyncio.ensure_future(session(HTTP, peer.receive, peer.send))
+            await asyncio.sleep(0)
+            left.cancel()
 
 
 async def test_a_call_and_a_conversation_follow_a_session(open_session: Open, worker: Worker) -> None:
@@ -323,9 +327,14 @@ async def test_an_endless_response_is_a_flood(open_session: Open, worker: Worker
 async def test_a_task_that_will_not_end_is_told_when_the_session_closes(open_session: Open) -> None:
     with pytest.raises(ending.Stalled, match="cancelled"):
         async with open_session("never_ends") as session:
-            peer = Peer()
-            call = asyncio.ensure_future(session(HTTP, peer.receive, peer.send))
-            assert await peer.sent.get() == {"type": "started"}
+            waits = asyncio.Event()
+
+            async def receive() -> Any:
+                waits.set()
+                await asyncio.Event().wait()
+
+            call = asyncio.ensure_future(session(HTTP, receive, Peer().send))
+            await waits.wait()
             call.cancel()
 
 

@@ -88,7 +88,7 @@ async def stubborn(scope, receive, send, times=1):
 
 @named
 async def never_ends(scope, receive, send):
-    await send({"type": "started"})
+    stored.append(asyncio.ensure_future(receive()))  # it asks once this task waits
     while True:
         try:
             await asyncio.Event().wait()
