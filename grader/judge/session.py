@@ -206,7 +206,7 @@ class Session:
         raise Raised(error)
 
     def _write(self, verb: str, *payload: Any) -> None:
-        """Send a frame, now or as soon as the channel takes it; none after "close". Raises WireError for what cannot cross."""
+        """Send a frame as soon as the channel takes it; none after "close". Raises WireError."""
         if self._broken is None and not self._closing:
             self._outgoing += self._worker.live_frame(verb, *payload)
             self._sent += 1

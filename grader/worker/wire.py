@@ -230,7 +230,11 @@ def _check_keys(keys: Iterable[Any]) -> None:
 def _has_surrogates(value: Any) -> bool:
     if type(value) is not str or value.isascii():
         return False
-    return any("\ud800" <= character <= "\udfff" for character in value)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _int_bytes(value: int) -> bytes:

@@ -7,22 +7,35 @@ from typing import Any
 
 import request_body
 
+App = Callable[..., Awaitable[Any]]
 
-def app(
-    function: str, *, take: int | None = None, exact: bool = False, **options: Any
-) -> Callable[..., Awaitable[Any]]:
-    """An application that calls `function` on its `receive`.
 
-    `read_body` is called with the `options`, and what it gives is what the application returns; a bytearray
-    passes as bytes there, unless `exact`. Each chunk of `stream_body` is sent on as `probe.chunk`, so that it
-    stands in the transcript where it was handed over. The consumer stops after `take` chunks, if any.
+def read_body_unchanged(**options: Any) -> App:
+    """An application that calls `read_body` on its `receive`, and returns what that gives, whatever it is."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> Any:
+        return await request_body.read_body(receive, **options)
+
+    return app
+
+
+def read_body(**options: Any) -> App:
+    """The same, but a bytearray passes as bytes: that difference counts once, where it is looked for."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> Any:
+        body = await request_body.read_body(receive, **options)
+        return bytes(body) if type(body) is bytearray else body
+
+    return app
+
+
+def stream_body(take: int | None = None) -> App:
+    """An application that sends each chunk of `stream_body` on as `probe.chunk`, where it was handed over.
+
+    The consumer stops after `take` chunks, if any.
     """
 
-    async def read(scope: Any, receive: Any, send: Any) -> Any:
-        body = await request_body.read_body(receive, **options)
-        return bytes(body) if type(body) is bytearray and not exact else body
-
-    async def stream(scope: Any, receive: Any, send: Any) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
         chunks = request_body.stream_body(receive)
         if take == 0:
             return
@@ -34,7 +47,7 @@ def app(
                 break
         await close(chunks)
 
-    return {"read_body": read, "stream_body": stream}[function]
+    return app
 
 
 async def close(chunks: Any) -> None:
