@@ -20,7 +20,8 @@ class Converter:
     `regex` describes the whole text of a parameter; it alone decides whether that may be empty or hold a `/`.
     It may hold alternatives and unnamed groups; named groups, back-references and flags for the whole of a
     regex are not for converters.
-    `parse` makes the value from that text; if it raises ValueError, the path does not match.
+    `parse` makes the value from that text; if it raises ValueError, the path does not match. Any other
+    exception goes through to the caller.
     `format` makes the text from a value, before percent-encoding.
     """
 
