@@ -1,5 +1,7 @@
 """The price of the boundary: start of a worker, one `call`, one `converse`, in each sandbox.
 
+Judge and worker share a CPU, as they do in a run that is alone on the machine.
+
 python benchmarks/boundary.py
 """
 
@@ -14,7 +16,7 @@ from typing import Any
 
 from figures import RUNS, bound
 
-from grader.judge import sandboxes
+from grader.judge import affinity, sandboxes
 from grader.judge.client import Worker
 from grader.judge.script import Script
 
@@ -35,7 +37,7 @@ TIMES = 500
 def main() -> None:
     """Print the figures."""
     script = Script(scope={"type": "http", "path": "/"}, events=[{"type": "http.request"}])
-    with tempfile.TemporaryDirectory() as folder, sandboxes.Slot() as slot:
+    with tempfile.TemporaryDirectory() as folder, sandboxes.Slot() as slot, affinity.here():
         Path(folder, "probe.py").write_text(PROBE)
         for sandbox in sandboxes.SANDBOXES:
             try:
@@ -48,6 +50,7 @@ def main() -> None:
                 began = time.perf_counter()
                 worker = Worker.start(sandbox, Path(folder), slot=slot)
                 starts.append(time.perf_counter() - began)
+                affinity.join(worker.started.identity().pid)
                 calls.append(_each(partial(worker.call, "echo", {"value": "/items/1"})))
                 conversations.append(_each(partial(worker.converse, [script], {})))
                 worker.close()

@@ -203,8 +203,8 @@ def converse(
         raise Stall
 
     async def all_of_them() -> None:
-        tasks.extend(asyncio.ensure_future(one(conversation)) for conversation in conversations)
-        await asyncio.gather(*tasks)
+        tasks.extend(loop.create_task(one(conversation)) for conversation in conversations)
+        await (tasks[0] if len(tasks) == 1 else asyncio.gather(*tasks))
 
     loop.on_idle = on_idle
     try:
@@ -212,11 +212,8 @@ def converse(
     except Stall:
         log.close()
         return ["stalled", [conversation.index for conversation in conversations if conversation.waiting]]
-    except (
-        SystemExit,
-        KeyboardInterrupt,
-    ):  # of a task that the submission started: asyncio lets them through
-        loop.clean()
+    except (SystemExit, KeyboardInterrupt):
+        loop.clean()  # one of a task that the submission started: asyncio lets them through
         raise
     snapshots = [conversation.snapshot() for conversation in conversations]
     log.close()

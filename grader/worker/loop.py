@@ -133,6 +133,8 @@ class _IdleSelector(selectors.DefaultSelector):
         self._loop = loop
 
     def select(self, timeout: float | None = None) -> list[Any]:
+        if timeout is not None and timeout <= 0 and len(self.get_map()) == 1:
+            return []  # there is work, and nothing to hear but the loop's own wake-up call
         events = super().select(0)
         if events or (timeout is not None and timeout <= 0):
             return events
