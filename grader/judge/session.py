@@ -331,7 +331,7 @@ def _type_of(message: Any) -> str | None:
 
 
 class _ResponseOrder:
-    """The order of the messages of one HTTP response, as a server enforces it. ASGI HTTP, Response Start and Body."""
+    """The messages of one HTTP response, as a server enforces them. ASGI HTTP, Response Start and Response Body."""
 
     def __init__(self) -> None:
         self._state = "start"
@@ -350,6 +350,10 @@ class _ResponseOrder:
                 else f"{kind} before http.response.start"
             )
             raise Violation(f"your application sent {second}")
+        if kind == "http.response.start":
+            _check_start(message)
+        else:
+            _check_body(message)
         self._state = "body"
         if kind == "http.response.body" and not message.get("more_body", False):
             self._state = "done"
@@ -362,3 +366,20 @@ class _ResponseOrder:
             raise Violation(
                 "your application returned before the response was complete (a last http.response.body)"
             )
+
+
+def _check_start(message: dict[str, Any]) -> None:
+    status, headers = message.get("status"), message.get("headers", ())
+    if type(status) is not int:
+        raise Violation(f"the status of your response must be an int, but it is {text(status)}")
+    if type(headers) not in (list, tuple):
+        raise Violation(f"the headers of your response must be a list of pairs, but they are {text(headers)}")
+    for pair in headers:
+        if type(pair) not in (list, tuple) or len(pair) != 2 or any(type(part) is not bytes for part in pair):
+            raise Violation(f"a header must be a pair of bytes, name and value, but one is {text(pair)}")
+
+
+def _check_body(message: dict[str, Any]) -> None:
+    body = message.get("body", b"")
+    if type(body) is not bytes:
+        raise Violation(f"the body of a message must be bytes, but it is {text(body)}")

@@ -414,6 +414,11 @@ async def test_the_error_of_the_block_counts_and_not_the_shutdown_after_it(open_
         ([{"type": b"http.response.start"}], "which is no message"),
         ([None], "None, which is no message"),
         ([{"type": "x", "size": 1 << 60_000}], "which is no message"),
+        ([START | {"status": "200"}, LAST], "the status of your response must be an int, but it is '200'"),
+        ([START | {"headers": {b"a": b"b"}}, LAST], "must be a list of pairs, but they are {b'a': b'b'}"),
+        ([START | {"headers": [("a", "b")]}, LAST], "must be a pair of bytes, name and value, but one is"),
+        ([START | {"headers": [[b"a"]]}, LAST], "must be a pair of bytes, name and value, but one is"),
+        ([START, {"type": "http.response.body", "body": "text"}], "must be bytes, but it is 'text'"),
     ],
 )
 async def test_a_broken_response_has_words(open_session: Open, messages: list[Any], words: str) -> None:
