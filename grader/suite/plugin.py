@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import hypothesis
-import hypothesis.errors
 import pytest
 from hypothesis import HealthCheck, Phase
+from hypothesis.errors import HypothesisDeprecationWarning, HypothesisException
 
 from grader.course import Exercise
 from grader.report import Outcome, Planned
@@ -179,9 +179,7 @@ class SuitePlugin:
         def run(**fixtures: Any) -> None:
             try:
                 with asyncio.Runner() as runner, warnings.catch_warnings():
-                    warnings.simplefilter(
-                        "ignore", hypothesis.errors.HypothesisDeprecationWarning
-                    )  # of assume()
+                    warnings.simplefilter("ignore", HypothesisDeprecationWarning)  # of assume()
                     for each in inputs:
                         done = inner(**fixtures, **copy.deepcopy(dict(each)))
                         if done is not None:
@@ -189,7 +187,7 @@ class SuitePlugin:
             except Exception as error:
                 self._recorder.begin_test()
                 function(**fixtures)
-                if not isinstance(error, hypothesis.errors.HypothesisException):
+                if not isinstance(error, HypothesisException):
                     raise Unmet(STATE) from error
 
         return run

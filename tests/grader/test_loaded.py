@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from grader import submission
@@ -13,6 +14,8 @@ from grader.suite.loaded import load
 
 LIVE = Options(profile="watch", seed="loaded")
 AGAIN = Options(profile="watch", seed="loaded", remember=True)
+LIVE_EXAMPLES = 20
+"""Of profile watch; the pinned ones come on top."""
 RIGHT = "def double(n):\n    if isinstance(n, str): raise TypeError('no')\n    return 2 * n\n"
 WRONG = RIGHT.replace("return 2 * n", "return 2 * n if n < 70_000 else 0")
 FORGETFUL = """
@@ -52,10 +55,6 @@ def test_inputs_are_remembered_once_a_property_has_passed(tiny: Course) -> None:
     assert all(set(each) == {"number"} for each in inputs)
 
 
-LIVE_EXAMPLES = 20
-"""Of profile watch; the pinned ones come on top."""
-
-
 def test_a_wrong_submission_gets_the_counterexample_that_it_gets_live(tiny: Course) -> None:
     report = remembering(tiny, WRONG)
     assert [entry.outcome for entry in report.requirements] == ["failed", "passed"]
@@ -89,8 +88,6 @@ def test_a_suite_that_has_changed_is_loaded_anew(tmp_path: Path) -> None:
 
 
 def test_the_judge_gets_its_cpus_back(tiny: Course) -> None:
-    import os
-
     before = os.sched_getaffinity(0)
     with affinity.here():
         assert len(os.sched_getaffinity(0)) == 1
