@@ -7,6 +7,7 @@ Rule 3: a report with a `judge_error` is invalid: it is never exported.
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from collections.abc import Iterable
@@ -222,6 +223,10 @@ def steady(report: Report) -> Report:
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of a result. `python -m grader.report > docs/result.schema.json` writes it."""
     schema = msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(Result)))  # no tuple stays one
+    for definition in schema["$defs"].values():
+        # Python 3.13 drops the indentation of docstrings, 3.12 does not.
+        if "description" in definition:
+            definition["description"] = inspect.cleandoc(definition["description"])
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": SCHEMA, **schema}
 
 
