@@ -34,7 +34,10 @@ BAD_ZIP = (
 
 
 class SubmissionRefused(Exception):
-    """The submission cannot be taken: names what, where and what to do."""
+    """The submission cannot be taken: names what, where and what to do, in one line that holds no control character."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(plain(words))
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,14 @@ from grader.judge import ending, sandboxes
 from grader.judge.script import Script
 from grader.transcript import Error, Event, Frame, Kind, Raised, Transcript, plain
 from grader.worker import wire
+from grader.worker.driver import MAX_EVENTS
 
 TICK = 0.25
 """Seconds between two looks at the worker's clock."""
 DEATH = 2.0
 """Seconds that a worker which hung up has to die, so that its exit code can be told."""
+MAX_DESCRIBED = 20
+"""Frames, class names and attributes of one exception that are kept."""
 OUTPUT_BYTES = 64 << 10
 """Bytes of each of stdout and stderr that are kept."""
 KINDS: Mapping[str, Kind] = {
@@ -139,6 +142,8 @@ class Worker:
         for kind, *payload in self.exchange("converse", played, maker, dict(config)):
             if kind == "events":
                 events.extend(self._event(entry, len(scripts)) for entry in _list(payload))
+                if len(events) > MAX_EVENTS + len(scripts):
+                    raise ending.Flooded(f"more than {MAX_EVENTS} messages in one conversation")
             elif kind == "ended":
                 return self._transcript(events, _list(payload), len(scripts))
             elif kind == "stalled":
@@ -285,9 +290,9 @@ class Worker:
         Raises OutOfMemory for a MemoryError, Crashed if it describes none.
         """
         try:
-            names = tuple(plain(_text(name)) for name in described["names"])
-            frames = tuple(self._frame(*frame) for frame in described["traceback"])
-            attributes = dict(described["attributes"])
+            names = tuple(plain(_text(name)) for name in described["names"][:MAX_DESCRIBED])
+            frames = tuple(self._frame(*frame) for frame in described["traceback"][-MAX_DESCRIBED:])
+            attributes = dict(list(dict(described["attributes"]).items())[:MAX_DESCRIBED])
             message = self._normal(_text(described["message"]))
         except (KeyError, TypeError, ValueError, AttributeError):
             raise ending.Crashed("the process sent an exception of an unknown form") from None
@@ -307,7 +312,7 @@ class Worker:
 
 
 class Clock:
-    """The guards of one exchange, or of one silence in a session."""
+    """The guards of one exchange; a session is one."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker

@@ -107,7 +107,10 @@ class Session:
                 raise self._broken
 
     def client(self, base_url: str = "http://testserver", **options: Any) -> httpx.AsyncClient:
-        """An httpx client of the application. A response that breaks the protocol raises Violation."""
+        """An httpx client of the application. A response that breaks the protocol raises Violation.
+
+        It shows bodies as they were sent, and no `content-encoding`: nothing is decoded in the judge.
+        """
         transport = httpx.ASGITransport(app=self._checked)
         return httpx.AsyncClient(transport=transport, base_url=base_url, **options)
 
@@ -174,7 +177,7 @@ class Session:
 
         async def checked_send(message: Any) -> None:
             order.take(message)
-            await send(message)
+            await send(_undecoded(message))
 
         given = (
             {**scope, "state": {}} if self._has_state else scope
@@ -280,7 +283,6 @@ class Session:
             has_timer, seen = payload
             self._start(self._settle(has_timer is True, seen))
             return
-        self._clock = Clock(self._worker)
         if self._closing and kind == "closed":
             self._ended.set()
             return
@@ -328,6 +330,14 @@ class Session:
 def _type_of(message: Any) -> str | None:
     kind = message.get("type") if isinstance(message, dict) else None
     return kind if isinstance(kind, str) else None
+
+
+def _undecoded(message: dict[str, Any]) -> dict[str, Any]:
+    """The message without a content-encoding: httpx would decode it in the judge, however large it becomes."""
+    if "headers" not in message:
+        return message
+    kept = [pair for pair in message["headers"] if pair[0].lower() != b"content-encoding"]
+    return message | {"headers": kept}
 
 
 class _ResponseOrder:

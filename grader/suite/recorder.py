@@ -7,6 +7,7 @@ Rule 3: no frame of the grader, pytest or Hypothesis is ever part of a finding.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,8 @@ from grader.worker import wire
 
 AFTER_FAILURE = 2_000
 """Examples that a test may run after its first failure: the bound of shrinking, by count and never by time."""
+TEST_SECONDS = 120
+"""Seconds of wall clock of one test: a last resort, far above what any right submission takes."""
 FORM = "your answer does not have the form that the sheet describes"
 STATE = "your code keeps state between calls: the same input gave two different answers"
 SHAPE_ERRORS = (
@@ -59,15 +62,24 @@ class Recorder:
         self._comparison: Comparison | None = None
         self._last: Verdict | None = None
         self._after_failure = 0
+        self._started = time.monotonic()
 
     def begin_test(self) -> None:
         """A new test: nothing is found yet."""
         self._submission.begin_test()
+        self._started = time.monotonic()
         self._last, self._after_failure = None, 0
         self.begin_example({})
 
     def begin_example(self, values: Mapping[str, Any]) -> None:
-        """A new example with these inputs. Raises Exhausted when a failing test has run enough of them."""
+        """A new example with these inputs.
+
+        Raises Exhausted when a failing test has run enough of them, and TimedOut when it has taken too long.
+        """
+        if time.monotonic() - self._started > TEST_SECONDS:
+            raise ending.TimedOut(
+                f"one test took more than {TEST_SECONDS} seconds: your code sleeps, or is very slow"
+            )
         if self._last is not None:
             self._after_failure += 1
             if self._after_failure > AFTER_FAILURE:

@@ -165,6 +165,21 @@ class Conversation:
         return self._log.snapshot([self.scope, same])
 
 
+def _channel(conversation: Conversation) -> tuple[Any, Any]:
+    """`receive` and `send` as plain functions, from which no attribute leads to the script or the log.
+
+    It keeps honest mistakes apart from the script, and no more: a transcript remains the worker's own testimony.
+    """
+
+    async def receive() -> Any:
+        return await conversation.receive()
+
+    async def send(message: Any, /) -> None:
+        await conversation.send(message)
+
+    return receive, send
+
+
 def os_error(name: str) -> OSError:
     """An OSError of the builtin class `name`, as a server raises it when the client is gone."""
     kind = getattr(builtins, name, OSError)
@@ -181,7 +196,7 @@ def converse(
 
     async def one(conversation: Conversation) -> None:
         try:
-            result = await app(conversation.scope, conversation.receive, conversation.send)
+            result = await app(conversation.scope, *_channel(conversation))
         except (Flood, Stall):
             raise
         except BaseException as error:  # noqa: BLE001 - the submission's own, to be shown to its author

@@ -16,6 +16,7 @@ from grader.suite import strategies as asgi
 
 Events = list[asgi.Message]
 DISCONNECT: asgi.Message = {"type": "http.disconnect"}
+SEVERAL = st.lists(asgi.chunks().filter(bool), min_size=2, max_size=3)
 THE_CLIENT_IS_THERE = "the client is still there: raise a RuntimeError, not a ClientDisconnect"
 
 
@@ -36,6 +37,17 @@ def chunks_of(transcript: Transcript) -> list[Any]:
     return [message["body"] for message in transcript.sent]
 
 
+def together(submission: Submission, function: str, bodies: list[list[bytes]]) -> list[Any]:
+    """What the function gives for each of several requests whose events come in turn."""
+    scripts = [
+        Script(scope=asgi.http_scope(method="POST"), events=asgi.request_events(parts), end="disconnect")
+        for parts in bodies
+    ]
+    transcript = submission.converse(scripts, maker=function)
+    results = [transcript.of(number) for number in range(len(bodies))]
+    return [body_of(each) if function == "read_body" else chunks_of(each) for each in results]
+
+
 # ---- BODY-01: read_body joins --------------------------------------------------------------------
 
 
@@ -46,10 +58,23 @@ def chunks_of(transcript: Transcript) -> list[Any]:
 @example(parts=[b"", b"late"])
 @example(parts=[b"early", b""])
 @example(parts=[b""])
+@example(parts=[b"\x00", b" \r\n", b"\xff"])
+@example(parts=[b"x" * 70_000, b"y"])
+@example(parts=[b"z"] * 1_500)
 def test_read_body_joins_the_chunks(submission: Submission, parts: list[bytes]) -> None:
     """`read_body` gives all chunks, joined in order, as bytes; an empty chunk does not end the body."""
     body = body_of(converse(submission, "read_body_unchanged", asgi.request_events(parts)))
     assert body == b"".join(parts)
+
+
+@requirement("BODY-01")
+@given(bodies=SEVERAL)
+@example(bodies=[[b"one", b"two"], [b"three", b"four"]])
+def test_bodies_that_are_read_at_the_same_time_stay_apart(
+    submission: Submission, bodies: list[list[bytes]]
+) -> None:
+    """Several requests may be read at the same time: each call of `read_body` gives its own request's body."""
+    assert together(submission, "read_body", bodies) == [b"".join(parts) for parts in bodies]
 
 
 # ---- BODY-02: stream_body hands on ---------------------------------------------------------------
@@ -61,10 +86,22 @@ def test_read_body_joins_the_chunks(submission: Submission, parts: list[bytes]) 
 @example(parts=[b"Hello, ", b"", b"ASGI!"])
 @example(parts=[b"", b"late"])
 @example(parts=[b"early", b""])
+@example(parts=[b"\x00", b" \r\n", b"\xff"])
+@example(parts=[b"x" * 70_000, b"y"])
 def test_stream_body_yields_the_chunks(submission: Submission, parts: list[bytes]) -> None:
     """`stream_body` yields each chunk as it came, in order, and leaves the empty ones out."""
     chunks = chunks_of(converse(submission, "stream_body", asgi.request_events(parts)))
     assert chunks == [part for part in parts if part]
+
+
+@requirement("BODY-02")
+@given(bodies=SEVERAL)
+@example(bodies=[[b"one", b"two"], [b"three", b"four"]])
+def test_bodies_that_are_streamed_at_the_same_time_stay_apart(
+    submission: Submission, bodies: list[list[bytes]]
+) -> None:
+    """Several requests may be streamed at the same time: each stream yields its own request's chunks."""
+    assert together(submission, "stream_body", bodies) == bodies
 
 
 # ---- BODY-03: absent keys ------------------------------------------------------------------------

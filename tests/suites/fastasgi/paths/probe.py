@@ -67,6 +67,7 @@ def _converters() -> dict[str, Any]:
     return {
         "hex": paths.Converter("[0-9a-f]+", _hexadecimal, _as_hexadecimal),
         "language": paths.Converter("en|de|den", str, str),
+        "line": paths.Converter(".+", str, str),
         "size": paths.Converter("([0-9]+)x([0-9]+)", _size, _as_size),
         "month": paths.Converter("[0-9]{2}", _month, _as_month),
         "place": paths.Converter("[a-z]+/[a-z]+", str, str),

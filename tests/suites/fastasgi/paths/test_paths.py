@@ -543,9 +543,11 @@ def test_a_converter_of_ones_own_parses_and_formats(submission: Submission, numb
     assert written == f"/paint/{number:x}/x"
 
 
-OWN_NAMES = ["hex", "language", "lower", "month", "place", "share", "size"]
+OWN_NAMES = ["hex", "language", "line", "lower", "month", "place", "share", "size"]
 OWN: list[tuple[str, str, dict[str, Any] | None]] = [
     ("/{a:language}/x", "/en/x", {"a": "en"}),
+    ("/{a:line}", "/one line", {"a": "one line"}),
+    ("/{a:line}", "/two\nlines", None),
     ("/{a:language}/x", "/den/x", {"a": "den"}),
     ("/{a:language}/x", "/en", None),
     ("/{a:language}/x", "/fr/x", None),
@@ -673,6 +675,13 @@ def test_a_path_that_was_written_gives_its_values_back(
 
 
 @requirement("PATH-09")
+def test_every_well_formed_name_can_be_given(submission: Submission) -> None:
+    """A parameter may have any well-formed name, also `self`, `template` or `class`."""
+    for name in ("self", "template", "path", "values", "class", "_"):
+        assert submission.call("write", template=f"/x/{{{name}}}", values={name: "y"}) == "/x/y"
+
+
+@requirement("PATH-09")
 @given(segment=SEGMENTS)
 @example(segment="a b")
 @example(segment="a+b")
@@ -682,6 +691,7 @@ def test_a_path_that_was_written_gives_its_values_back(
 @example(segment="?")
 @example(segment="#")
 @example(segment="é")
+@example(segment="e\u0301")
 @example(segment="€ 𝄞")
 @example(segment="\n")
 @example(segment="\x00\x7f")
