@@ -1,6 +1,6 @@
 """Many submissions, one after another or in several processes, each judged once.
 
-Rule 1: a submission that cannot be taken spoils nothing but its own line.
+Rule 1: a submission that cannot be taken, or that the judge does not survive, spoils nothing but its own line.
 Rule 2: a stored result counts only if it would come out the same: by digests, seed, profile, sandbox...
 Rule 3: a result with a judge's error is never stored.
 """
@@ -11,6 +11,7 @@ import multiprocessing
 import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 RECYCLE_AFTER = 100
 """Submissions after which a process of the pool is replaced by a fresh one."""
+DIED = "the judge's own process died twice while it judged this one. Look at it alone, with --jobs 1."
 
 
 @dataclass(frozen=True)
@@ -79,16 +81,33 @@ def judge_all(setting: Setting, tasks: Sequence[Task], options: Options, jobs: i
         for task in tasks:
             yield judge_one(setting, task, options)
         return
+    left = dict.fromkeys(tasks)
+    yield from _pooled(setting, left, options, jobs)
+    for task in tuple(
+        left
+    ):  # a process died, and took the others' tasks with it: now each has one of its own
+        alone = {task: None}
+        yield from _pooled(setting, alone, options, jobs=1)
+        if alone:
+            yield Done(task, refused=f"{task.path}: {DIED}")
+
+
+def _pooled(setting: Setting, left: dict[Task, None], options: Options, jobs: int) -> Iterator[Done]:
+    """Judge the tasks `left` in a pool, and take out those that are done: all, if no process dies."""
     pool = ProcessPoolExecutor(
-        max_workers=min(jobs, len(tasks)),
+        max_workers=min(jobs, len(left)),
         mp_context=multiprocessing.get_context("spawn"),
         max_tasks_per_child=RECYCLE_AFTER,
     )
     fresh = Setting(root=setting.course.root, judge_with=setting.judge_with)
     try:
-        futures = [pool.submit(judge_one, fresh, task, options) for task in tasks]
+        futures = {pool.submit(judge_one, fresh, task, options): task for task in left}
         for future in as_completed(futures):
-            yield future.result()
+            done = future.result()
+            del left[futures[future]]
+            yield done
+    except BrokenProcessPool:
+        return
     finally:
         pool.shutdown(cancel_futures=True)
 
