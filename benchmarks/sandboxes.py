@@ -42,7 +42,7 @@ def main() -> None:
             assert code == 0, f"the bare run failed: {code}"
 
         def judged(sandbox: str) -> None:
-            options = Options(profile="official", sandbox=sandbox)
+            options = Options(profile="official", sandbox=sandbox, alone=True)
             report = judge(course, exercise, of_files("solution", own), options)
             assert report.earned, report
 

@@ -76,6 +76,7 @@ def grade(
     options = _options(
         setting, sandbox=sandbox, profile=profile, seed=seed, imports=allow_import or (), others=True
     )
+    options = replace(options, alone=jobs == 1)
     if out is not None:
         _make_folder(out)
     tasks = tasks_of(setting.course, paths, exercises, out)
