@@ -34,3 +34,13 @@ def extension(scope: Scope, name: str) -> Mapping[str, Any] | None:
     """What the server says of the extension `name`, or None where it does not offer it (ASGI, Extensions)."""
     offered: Mapping[str, Mapping[str, Any]] = scope.get("extensions") or {}
     return offered.get(name)
+
+
+def require_type(scope: Scope, *kinds: str) -> None:
+    """Raises RuntimeError for a connection of another type than `kinds`.
+
+    That is how an application says that it does not speak a protocol: it raises and sends nothing (ASGI, Protocol
+    specifications; Lifespan).
+    """
+    if scope["type"] not in kinds:
+        raise RuntimeError(f"this answers connections of type {' or '.join(kinds)}, not {scope['type']!r}")
