@@ -8,7 +8,7 @@ Rule 3: the server's scope is copied once, on entry; what the framework writes, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from .asgi_types import ASGIApp, Receive, Scope, Send
@@ -49,7 +49,9 @@ class FastASGI(RouteDecorators):
                 "converters and redirect_slashes belong to the router: give them to it when you make it"
             )
         self.state = State()
-        self.router = router or APIRouter(converters=converters, redirect_slashes=redirect_slashes)
+        if router is None:
+            router = APIRouter(converters=converters, redirect_slashes=redirect_slashes)
+        self.router = router
         self.router.attach()
         self._lifespan = Lifespan(lifespan, app=self)
         self._handlers = ExceptionHandlers(exception_handlers)
@@ -68,12 +70,12 @@ class FastASGI(RouteDecorators):
             entered["app_root_path"] = scope.get("root_path", "")
             entered.setdefault("state", {})
             if not isinstance(entered.get("headers"), list | tuple):
-                entered["headers"] = list(entered.get("headers") or ())
+                entered["headers"] = [tuple(pair) for pair in entered.get("headers") or ()]
         return entered
 
-    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         app = self._lifespan if scope["type"] == "lifespan" else self._inner
-        await app(scope, receive, send)
+        return app(scope, receive, send)
 
     def add_route(
         self,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any, TypeVar, cast
 from urllib.parse import unquote_to_bytes, urlencode
 
@@ -96,9 +97,11 @@ class Headers(Mapping[str, str]):
         *,
         raw: Iterable[Iterable[bytes]] | None = None,
     ) -> None:
-        pairs = _encoded(headers) if raw is None else raw
-        self._raw: list[tuple[bytes, bytes]] = [(name.lower(), value) for name, value in pairs]
-        self._first = dict(reversed(self._raw))  # the first one of a name is written last, and so it stays
+        self._raw: list[tuple[bytes, bytes]]
+        if raw is None:
+            self._raw = _encoded(headers) if headers else []
+        else:
+            self._raw = [(name.lower(), value) for name, value in raw]
 
     @property
     def raw(self) -> list[tuple[bytes, bytes]]:
@@ -118,7 +121,7 @@ class Headers(Mapping[str, str]):
         return iter(dict.fromkeys(name.decode("latin-1") for name, _ in self._raw))
 
     def __len__(self) -> int:
-        return len(self._first)
+        return len({name for name, _ in self._raw})
 
     def getlist(self, name: str) -> list[str]:
         """All values of the headers called `name`, in order; an empty list where there are none."""
@@ -141,9 +144,13 @@ class Headers(Mapping[str, str]):
 
     def _find(self, name: str) -> bytes | None:
         try:
-            return self._first.get(_key(name))
+            key = _key(name)
         except UnicodeEncodeError:
             return None  # beyond latin-1: no header is called so
+        for each, value in self._raw:
+            if each == key:
+                return value
+        return None
 
 
 class MutableHeaders(Headers):
@@ -165,9 +172,7 @@ class MutableHeaders(Headers):
 
     def append(self, name: str, value: str) -> None:
         """Add a header at the end, beside those of the same name, such as a second `set-cookie`."""
-        key, encoded = _encode(name, value)
-        self._raw.append((key, encoded))
-        self._first.setdefault(key, encoded)
+        self._raw.append(_encode(name, value))
 
     def setdefault(self, name: str, value: str) -> str:
         """Add a header unless there is one called `name`; give the value that the first one then has."""
@@ -192,14 +197,9 @@ class MutableHeaders(Headers):
 
     def _replace(self, key: bytes, values: list[bytes]) -> None:
         """Put headers with these values where the first one called `key` is, or at the end, instead of all."""
-        new = [(key, value) for value in values]
-        if key not in self._first:
-            self._raw += new
-        else:
-            place = next(place for place, (each, _) in enumerate(self._raw) if each == key)
-            self._raw[place:] = new + [pair for pair in self._raw[place:] if pair[0] != key]
-        self._first.pop(key, None)
-        self._first.update(reversed(new))
+        place = next((place for place, (each, _) in enumerate(self._raw) if each == key), len(self._raw))
+        kept = [pair for pair in self._raw[place:] if pair[0] != key]
+        self._raw[place:] = [(key, value) for value in values] + kept
 
 
 class State:
@@ -272,6 +272,7 @@ def _unquoted(text: bytes) -> str:
     return unquote_to_bytes(text).decode("utf-8", "replace")
 
 
+@lru_cache(maxsize=1024)
 def _key(name: str) -> bytes:
     """The name by which a header is found. Bytes first: `lower` of text would take a Kelvin sign for a k."""
     return name.encode("latin-1").lower()
@@ -283,17 +284,24 @@ def _encoded(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[tup
 
 def _encode(name: str, value: str) -> tuple[bytes, bytes]:
     """A header as bytes. Raises ValueError for one that must not go into a message (RFC 9110, section 5.5)."""
-    _check_name(name)
+    key = _checked_key(name)
     if _ENDS_A_LINE.search(value):
         raise ValueError(
             f"header {name!r}: CR, LF and NUL cannot stand in a value: take them out of {value!r}"
         )
     try:
-        return _key(name), value.encode("latin-1")
+        return key, value.encode("latin-1")
     except UnicodeEncodeError as error:
         raise ValueError(
             f"header {name!r}: {value[error.start]!r} is not in latin-1: percent-encode it in {value!r}"
         ) from None
+
+
+@lru_cache(maxsize=1024)
+def _checked_key(name: str) -> bytes:
+    """The name under which a header is sent, in lower case. Raises ValueError for one that is no name."""
+    _check_name(name)
+    return _key(name)
 
 
 def _check_name(name: str) -> None:

@@ -102,10 +102,9 @@ class ErrorBoundary:
             return False
         try:
             await exchange.answer(handler or self._handlers.last_resort or self._page, error)
-        except (
-            Exception
-        ) as failure:  # the handler's own: at the inner boundary, middleware and the outer one see it
-            if self._outermost and not exchange.begun:
+        except Exception as failure:
+            # The handler's own. At the inner boundary, middleware and the outer one see it.
+            if self._outermost and not exchange.begun and not isinstance(failure, ClientDisconnect):
                 await exchange.answer(self._page, failure)
             raise
         return handler is not None
@@ -113,6 +112,8 @@ class ErrorBoundary:
 
 class _Exchange:
     """One request on its way through a boundary: what has been read of it, and whether an answer has begun."""
+
+    __slots__ = ("_read", "_receive", "_scope", "_send", "begun")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._scope = scope
@@ -126,14 +127,22 @@ class _Exchange:
         return await self._receive()
 
     async def send(self, message: Message) -> None:
-        self.begun = True
-        await self._send(message)
+        # Hints and debug information come before the response (ASGI extensions), and do not begin it.
+        self.begun = self.begun or message["type"] == "http.response.start"
+        try:
+            await self._send(message)
+        except OSError:
+            self.begun = True  # nobody is left to read an answer
+            raise
 
     async def answer(self, handler: ErrorHandler, error: Exception) -> None:
         """Send what `handler` makes of an exception."""
         request = Request(self._scope, _spent if self._read else self.receive)
-        response = to_response(await _call(handler, request, error))
-        await response(self._scope, self.receive, self.send)
+        try:
+            response = to_response(await _call(handler, request, error))
+            await response(self._scope, self.receive, self.send)
+        finally:
+            await request.close()
 
 
 async def _call(handler: ErrorHandler, request: Request, error: Exception) -> Any:
@@ -157,9 +166,14 @@ def _plain_page(request: Request, error: Exception) -> Response:
 
 
 def _debug_page(request: Request, error: Exception) -> Response:
-    trace = escape("".join(traceback.format_exception(error)))
-    title = escape(f"{type(error).__name__}: {error}")
+    title = _printable("".join(traceback.format_exception_only(error)))
+    trace = _printable("".join(traceback.format_exception(error)))
     return html_response(f"<!doctype html><title>{title}</title><h1>{title}</h1><pre>{trace}</pre>", 500)
+
+
+def _printable(text: str) -> str:
+    """`text` as HTML; what UTF-8 has no form for, such as half of an undecodable file name, as an escape."""
+    return escape(text.encode(errors="backslashreplace").decode())
 
 
 def _is_status(key: object) -> bool:

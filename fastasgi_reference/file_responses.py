@@ -10,6 +10,7 @@ Rule 5: a response that is short of bytes must not look complete: a file that sh
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import math
 import os
@@ -17,8 +18,8 @@ import re
 import secrets
 import stat
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC
 from email.utils import formatdate, parsedate_to_datetime
@@ -29,7 +30,7 @@ from threading import Lock
 from typing import TypeAlias
 from urllib.parse import quote
 
-from .asgi_types import Message, Receive, Scope, Send, extension, require_type
+from .asgi_types import Message, Receive, Scope, Send, extension, require_type, spec_version
 from .concurrency import run_in_thread
 from .datastructures import Headers, MutableHeaders
 from .responses import Response
@@ -63,6 +64,8 @@ class FileResponse(Response):
         self.path = str(Path(path).absolute())
         media_type = media_type or _media_type(filename or self.path)
         super().__init__(None, status_code, headers, media_type, background)
+        if "content-length" in self.headers:
+            del self.headers["content-length"]  # of no content; the file's is known when it is opened
         if filename is not None:
             self.headers.setdefault("content-disposition", _content_disposition(disposition, filename))
 
@@ -75,8 +78,9 @@ class FileResponse(Response):
 
         Before anything is sent, it raises OSError (such as FileNotFoundError) for what is no file that can be
         read: nobody but the caller knows whether that is a 404. Raises RuntimeError for a connection that is not
-        HTTP, and for a file that shrinks while it is sent; and what `send` raises. Then nor is `background`
-        called.
+        HTTP, and for a file that shrinks while it is sent; and what `send` raises: OSError, when the client is
+        gone. A server older than 2.4 tells that by `http.disconnect` alone: what is left is then not sent, quietly.
+        `background` is called where all was sent.
         """
         require_type(scope, "http")
         file = _File(self.path)
@@ -85,10 +89,10 @@ class FileResponse(Response):
             await send(
                 {"type": "http.response.start", "status": answer.status, "headers": answer.headers.raw}
             )
-            await self._send_content(answer, file, scope, send)
+            complete = await self._send_content(answer, file, scope, receive, send)
         finally:
             await run_in_thread(file.close)
-        if self.background is not None:
+        if complete and self.background is not None:
             await self.background()
 
     def _answer(self, scope: Scope, found: os.stat_result) -> _Answer:
@@ -105,19 +109,19 @@ class FileResponse(Response):
             return _partial(answer, request, found.st_size)
         return replace(answer, pieces=()) if method == "HEAD" else answer
 
-    async def _send_content(self, answer: _Answer, file: _File, scope: Scope, send: Send) -> None:
-        left = sum(len(piece) for piece in answer.pieces)
-        if not left:
+    async def _send_content(
+        self, answer: _Answer, file: _File, scope: Scope, receive: Receive, send: Send
+    ) -> bool:
+        """Send the body. False where the client was seen to go away."""
+        if not any(answer.pieces):
             await send({"type": "http.response.body", "body": b""})
-        elif answer.status != 206 and extension(scope, "http.response.pathsend") is not None:
+            return True
+        if answer.status != 206 and extension(scope, "http.response.pathsend") is not None:
             await send({"type": "http.response.pathsend", "path": self.path})
-        else:
-            copies = extension(scope, "http.response.zerocopysend") is not None
-            for piece in answer.pieces:
-                while piece:
-                    message, taken = await _message(piece, file, copies=copies)
-                    piece, left = piece[taken:], left - taken
-                    await send({**message, "more_body": left > 0})
+            return True
+        copies = extension(scope, "http.response.zerocopysend") is not None
+        async with _disconnect(scope, receive) as is_gone:
+            return await _send_pieces(answer.pieces, file, send, is_gone, copies=copies)
 
 
 _Piece: TypeAlias = bytes | range
@@ -144,7 +148,7 @@ class _File:
         """Open the file and look at it. Raises OSError for what is no regular file that can be read."""
         with self._lock:
             try:
-                self.raw = self._opened.enter_context(open(self._path, "rb", buffering=0, opener=_open))  # noqa: PTH123
+                self.raw = self._opened.enter_context(FileIO(self._path, opener=_open))
             except OSError as error:
                 raise _unreadable(error.errno or errno.EIO, self._path) from error
             found = os.fstat(self.raw.fileno())
@@ -182,6 +186,44 @@ def _unreadable(number: int, path: str) -> OSError:
         "Raise HTTPException(404) yourself where there may be none",
         path,
     )
+
+
+@asynccontextmanager
+async def _disconnect(scope: Scope, receive: Receive) -> AsyncIterator[Callable[[], bool]]:
+    """Gives a function that tells whether the client has gone away, where `send` does not raise then.
+
+    It does from 2.4 on (ASGI HTTP, Disconnected client). Under an older server, sending to nobody is no error, and
+    the whole file would be read for it.
+    """
+    if spec_version(scope) >= (2, 4):
+        yield lambda: False
+        return
+    watch = asyncio.ensure_future(_wait_for_disconnect(receive))
+    try:
+        yield lambda: watch.done() and watch.result()
+    finally:
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
+
+
+async def _wait_for_disconnect(receive: Receive) -> bool:
+    while (await receive())["type"] != "http.disconnect":
+        pass  # of the request's body, which nobody wants
+    return True
+
+
+async def _send_pieces(
+    pieces: Sequence[_Piece], file: _File, send: Send, is_gone: Callable[[], bool], *, copies: bool
+) -> bool:
+    left = sum(len(piece) for piece in pieces)
+    for piece in pieces:
+        while piece:
+            message, taken = await _message(piece, file, copies=copies)
+            if is_gone():
+                return False
+            piece, left = piece[taken:], left - taken
+            await send({**message, "more_body": left > 0})
+    return True
 
 
 async def _message(piece: _Piece, file: _File, *, copies: bool) -> tuple[Message, int]:

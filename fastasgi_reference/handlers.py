@@ -21,8 +21,8 @@ class Handler:
     """A function that answers connections, ready to be called.
 
     `endpoint` is any callable. `kind` is the class of connection that it answers, `Request` or `WebSocket`: the
-    connection goes to each parameter that is annotated with that class (its name as a string will do) or has
-    its name in lower case. Raises ValueError for a callable that does not tell its parameters.
+    connection goes to each parameter that is annotated with that class or HTTPConnection (a string will do) or
+    has the class's name in lower case. Raises ValueError for a callable that does not tell its parameters.
     """
 
     def __init__(self, endpoint: Callable[..., Any], kind: type[HTTPConnection]) -> None:
@@ -33,6 +33,11 @@ class Handler:
         self._named = [each.name for each in parameters if each.name not in self._connection]
         self._required = {each.name for each in parameters if each.default is Parameter.empty}
         self._positional = [each.name for each in parameters if each.kind is Parameter.POSITIONAL_ONLY]
+        self._defaults = {
+            each.name: each.default
+            for each in parameters
+            if each.name in self._positional and each.name not in self._required
+        }
 
     def check(self, names: Collection[str], template: str) -> None:
         """Raises ValueError where the path `template` has no parameter for one that the function needs.
@@ -52,10 +57,13 @@ class Handler:
 
         Raises what the function raises.
         """
-        arguments = {name: params[name] for name in self._named if name in params}
+        arguments = dict(self._defaults)  # by place, none can be left out
+        for name in self._named:
+            if name in params:
+                arguments[name] = params[name]
         for name in self._connection:
             arguments[name] = connection
-        positional = [arguments.pop(name) for name in self._positional if name in arguments]
+        positional = [arguments.pop(name) for name in self._positional]
         if self._is_async:
             return await self.endpoint(*positional, **arguments)
         value = await run_in_thread(self.endpoint, *positional, **arguments)
@@ -70,9 +78,9 @@ def to_response(value: Any) -> Response:
     """
     if isinstance(value, Response):
         return value
-    if isinstance(value, dict | list):
+    if isinstance(value, (dict, list)):
         return json_response(value)
-    if value is None or isinstance(value, str | bytes):
+    if value is None or isinstance(value, (str, bytes)):
         return Response(value)
     raise TypeError(
         f"a handler returned {type(value).__name__}: return a Response, dict, list, str, bytes or None"
@@ -89,12 +97,15 @@ def _parameters(endpoint: Callable[..., Any]) -> list[Parameter]:
 
 
 def _takes(parameter: Parameter, kind: type[HTTPConnection]) -> bool:
-    """Whether the connection goes to this parameter."""
+    """Whether the connection goes to this parameter: as what it is, or as an HTTPConnection."""
     annotation = parameter.annotation
+    classes = kind.__mro__[
+        :-1
+    ]  # all but object; no `issubclass`, which a Protocol or an ABC answers as it likes
     if isinstance(annotation, str):
-        annotated = annotation.strip("'\"").rpartition(".")[2] == kind.__name__
+        annotated = annotation.strip("'\"").rpartition(".")[2] in {each.__name__ for each in classes}
     else:
-        annotated = isinstance(annotation, type) and annotation is not object and issubclass(kind, annotation)
+        annotated = annotation in classes
     return annotated or parameter.name == kind.__name__.lower()
 
 

@@ -59,22 +59,24 @@ class Lifespan:
             async with AsyncExitStack() as stack:
                 await self._start(stack, scope)
                 phase = "service"
-                await send({"type": "lifespan.startup.complete"})
-                await _expect("lifespan.shutdown", receive)
+                failure = await self._serve(receive, send)
                 phase = "shutdown"
+            if phase != "shutdown":
+                raise RuntimeError(
+                    "the lifespan manager has swallowed an exception: have it raise that again"
+                )
+            if failure is not None:
+                raise failure
         except Exception as error:
             if phase != "service":
                 await send(
                     {"type": f"lifespan.{phase}.failed", "message": f"{type(error).__name__}: {error}"}
                 )
             raise
-        if phase == "startup":  # the manager has swallowed the exception of a hook
-            await send({"type": "lifespan.startup.failed", "message": "a startup hook failed"})
-        else:
-            await send({"type": "lifespan.shutdown.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
 
     async def _start(self, stack: AsyncExitStack, scope: Scope) -> None:
-        """Enter the manager, run the hooks; what is to be done at the end goes onto the stack."""
+        """Enter the manager, which is exited by the stack, and run the hooks."""
         if self._manager is not None:
             manager = self._manager(self._app)
             if not hasattr(manager, "__aenter__"):
@@ -84,14 +86,32 @@ class Lifespan:
             _keep(await stack.enter_async_context(manager), scope)
         for hook in self._startup:
             await _run(hook)
-        for hook in self._shutdown:
-            stack.push_async_callback(_run, hook)
+
+    async def _serve(self, receive: Receive, send: Send) -> Exception | None:
+        """Wait for shutdown, and run its hooks.
+
+        Gives, and does not raise, what one of them has raised: it is no reason for the manager to be exited
+        otherwise than by its code after `yield`.
+        """
+        asked = False
+        try:
+            async with AsyncExitStack() as hooks:
+                for hook in self._shutdown:
+                    hooks.push_async_callback(_run, hook)
+                await send({"type": "lifespan.startup.complete"})
+                await _expect("lifespan.shutdown", receive)
+                asked = True
+        except Exception as error:
+            if not asked:
+                raise
+            return error
+        return None
 
 
 def _keep(state: Mapping[str, Any] | None, scope: Scope) -> None:
     if not state:
         return
-    if "state" not in scope:
+    if scope.get("state") is None:
         raise RuntimeError(
             "the lifespan yields state, but this server does not keep any (it gives no scope['state'])"
         )

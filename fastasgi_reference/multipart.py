@@ -136,7 +136,7 @@ class MultipartParser:
     def _read_headers(self, events: list[Event]) -> bool:
         begin = self._at + len(
             "\r\n"
-        )  # `_at` is where the delimiter's line ends: an empty line may follow at once
+        )  # the end of the delimiter's line, which an empty line may follow at once
         limit = begin + MAX_HEADER_BYTES + len("\r\n\r\n")
         end = self._buffer.find(b"\r\n\r\n", max(self._at, self._new - len("\r\n\r")), limit)
         if end >= 0:

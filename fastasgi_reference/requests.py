@@ -13,8 +13,8 @@ import json
 import re
 from collections import deque
 from collections.abc import AsyncIterator
-from email.message import Message as Fields
 from functools import cached_property
+from math import isfinite
 from typing import Any, NamedTuple, NoReturn
 
 from .asgi_types import Message, Receive, Scope, require_type
@@ -122,7 +122,7 @@ class Request(HTTPConnection):
         self._receive = receive or _no_receive
         self._body: bytes | None = None
         self._form: FormData | None = None
-        self._streamed = False
+        self._taken = False
         self._forwarded = False
 
     @property
@@ -141,18 +141,22 @@ class Request(HTTPConnection):
             if self._body:
                 yield self._body
             return
-        if self._streamed:
+        if self._taken and not self._inbox.broken:
             raise RuntimeError(
-                "the body was streamed already: read it by body(), which keeps it, and ask again"
+                "the body was streamed already, here or by the application further in: "
+                "read it by body() before that, which keeps it"
             )
-        self._streamed = True
-        while (chunk := await self._inbox.chunk()) is not None:
-            yield chunk
+        self._taken = True
+        while (event := await self._inbox.event()) is not None:
+            if chunk := _chunk(event):
+                yield chunk
 
     async def body(self) -> bytes:
-        """The whole body, read at the first call. Raises what `stream` raises."""
+        """The whole body, read at the first call. Several may wait for it. Raises what `stream` raises."""
         if self._body is None:
-            self._body = b"".join([chunk async for chunk in self.stream()])
+            async with self._inbox.reading:
+                if self._body is None:
+                    self._body = b"".join([chunk async for chunk in self.stream()])
         return self._body
 
     async def text(self) -> str:
@@ -164,7 +168,7 @@ class Request(HTTPConnection):
         body = await self.body()
         try:
             return body.decode(charset, "replace")
-        except (LookupError, UnicodeError):
+        except (LookupError, ValueError):
             raise HTTPException(415, f"charset {charset!r} is not known: send UTF-8") from None
 
     async def json(self) -> Any:
@@ -179,8 +183,9 @@ class Request(HTTPConnection):
 
         Raises HTTPException: 400 for a malformed body, 413 for one over `limits`, 415 for another content type.
         """
-        if self._form is None:
-            self._form = await self._read_form(limits or FormLimits())
+        async with self._inbox.reading:
+            if self._form is None:
+                self._form = await self._read_form(limits or FormLimits())
         return self._form
 
     async def _read_form(self, limits: FormLimits) -> FormData:
@@ -197,18 +202,15 @@ class Request(HTTPConnection):
         return FormData()
 
     async def close(self) -> None:
-        """Close the files of the form, if it was read."""
+        """Close the files of the form, if it was read, and stop looking out for events."""
+        if "_inbox" in self.__dict__:
+            await self._inbox.close()
         if self._form is not None:
             await self._form.close()
 
     async def is_disconnected(self) -> bool:
         """Whether the client is known to be gone, without waiting. Chunks that come on the way are kept."""
-        try:
-            async with asyncio.timeout(0):
-                await self._inbox.disconnect()
-        except TimeoutError:
-            pass
-        return self._inbox.gone
+        return await self._inbox.look()
 
     async def receive(self) -> Message:
         """An ASGI `receive` for whoever answers the request: gives `http.disconnect`, once the client is gone.
@@ -221,29 +223,27 @@ class Request(HTTPConnection):
     async def forward(self) -> Message:
         """An ASGI `receive` for an application further in, which gets the body although `body()` has read it.
 
-        While this request has read nothing, events pass as they are. Raises RuntimeError where the body was
-        streamed away.
+        Where this request has not read it, events pass as they are, and the body is the application's: it cannot
+        be read here any more. Raises RuntimeError where the body was streamed away.
         """
-        if "_inbox" not in self.__dict__ and self._body is None:
-            return await self._receive()
-        if self._forwarded:
-            return await self.receive()
         if self._body is not None:
-            self._forwarded = True
-            return {"type": "http.request", "body": self._body, "more_body": False}
-        if self._streamed:
+            return await self._forward_kept(self._body)
+        if self._taken and not self._forwarded and not self._inbox.broken:
             raise RuntimeError(
                 "the body was streamed away before the application: read it by body(), which keeps it"
             )
-        return await self._forward_chunk()
-
-    async def _forward_chunk(self) -> Message:
+        self._taken = self._forwarded = True
         try:
-            chunk = await self._inbox.chunk()
+            event = await self._inbox.event()
         except ClientDisconnect:
             return {"type": "http.disconnect"}
-        self._forwarded = chunk is None
-        return {"type": "http.request", "body": chunk or b"", "more_body": chunk is not None}
+        return event or await self.receive()
+
+    async def _forward_kept(self, body: bytes) -> Message:
+        if self._forwarded:
+            return await self.receive()
+        self._forwarded = True
+        return {"type": "http.request", "body": body, "more_body": False}
 
     @cached_property
     def _inbox(self) -> _Inbox:
@@ -255,31 +255,40 @@ LOOK_AHEAD = 64 * 1024
 
 
 class _Inbox:
-    """The one place that calls `receive`. What it gives is kept in order; several tasks may wait for it."""
+    """The one place that calls `receive`. Events are kept in order until they are read; several tasks may wait.
+
+    Whoever only looks for an event never cancels the call of `receive`: not every server keeps the event then.
+    """
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._chunks: deque[bytes] = deque()
+        self._events: deque[Message] = deque()
         self._size = 0
         self._complete = False
-        self._turn = asyncio.Lock()
+        self._receiving = False
+        self._received = asyncio.Event()
         self._room = asyncio.Event()
+        self._looking: asyncio.Task[None] | None = None
+        self.reading = asyncio.Lock()
         self.gone = False
 
-    async def chunk(self) -> bytes | None:
-        """The next chunk, or None after the last. Raises ClientDisconnect where the body breaks off."""
-        while not self._chunks:
+    @property
+    def broken(self) -> bool:
+        """Whether the body breaks off."""
+        return self.gone and not self._complete
+
+    async def event(self) -> Message | None:
+        """The next event of the body, or None after the last. Raises ClientDisconnect where the body breaks off."""
+        while not self._events:
             if self._complete:
                 return None
             if self.gone:
                 raise ClientDisconnect("the client went away before the end of its request")
-            async with self._turn:
-                if not (self._chunks or self._complete or self.gone):
-                    self._keep(await self._receive())
-        chunk = self._chunks.popleft()
-        self._size -= len(chunk)
+            await self._take()
+        event = self._events.popleft()
+        self._size -= _size(event)
         self._room.set()
-        return chunk
+        return event
 
     async def disconnect(self) -> None:
         """Wait until the client is gone."""
@@ -287,31 +296,65 @@ class _Inbox:
             if self._is_full():
                 self._room.clear()
                 await self._room.wait()
-                continue
-            async with self._turn:
-                if not (self.gone or self._is_full()):
-                    self._keep(await self._receive())
+            else:
+                await self._take()
 
-    def _is_full(self) -> bool:
-        return self._size >= LOOK_AHEAD and not self._complete
+    async def look(self) -> bool:
+        """Take the events that are there. Gives whether the client is gone."""
+        while not (self.gone or self._is_full()):
+            looking = self._looking = self._looking or asyncio.create_task(self._take())
+            await asyncio.sleep(0)  # its turn: enough for an event that is there
+            if not looking.done():
+                break
+            if self._looking is looking:
+                self._looking = None
+            looking.result()
+        return self.gone
+
+    async def close(self) -> None:
+        """Stop looking."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
+
+    async def _take(self) -> None:
+        """Wait until there is something new. Of several who do, one calls `receive`; if it stops, another goes on."""
+        if self._receiving:
+            await self._received.wait()
+            return
+        self._receiving = True
+        self._received.clear()
+        try:
+            self._keep(await self._receive())
+        finally:
+            self._receiving = False
+            self._received.set()
 
     def _keep(self, event: Message) -> None:
         if event["type"] == "http.disconnect":
             self.gone = True
-        elif event["type"] != "http.request":
-            raise RuntimeError(
-                f"expected http.request or http.disconnect from the server, got {event['type']!r}"
-            )
         elif not self._complete:
-            self._complete = not event.get("more_body", False)
-            self._add(event.get("body", b""))
+            self._events.append(event)
+            self._size += _size(event)
+            self._complete = event["type"] == "http.request" and not event.get("more_body", False)
 
-    def _add(self, body: Any) -> None:
-        if not isinstance(body, bytes):
-            raise RuntimeError(f"expected bytes as `body` of http.request, got {type(body).__name__}")
-        if body:
-            self._chunks.append(body)
-            self._size += len(body)
+    def _is_full(self) -> bool:
+        return self._size >= LOOK_AHEAD and not self._complete
+
+
+def _chunk(event: Message) -> bytes:
+    """The bytes in an event of the body (ASGI HTTP, Request). Raises RuntimeError for any other event."""
+    if event["type"] != "http.request":
+        raise RuntimeError(f"expected http.request or http.disconnect from the server, got {event['type']!r}")
+    body = event.get("body", b"")
+    if not isinstance(body, bytes):
+        raise RuntimeError(f"expected bytes as `body` of http.request, got {type(body).__name__}")
+    return body
+
+
+def _size(event: Message) -> int:
+    body = event.get("body")
+    return len(body) if isinstance(body, bytes) else 0
 
 
 async def _no_receive() -> NoReturn:
@@ -322,8 +365,9 @@ def _cookies(header: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for pair in header.split(";"):
         name, equals, value = pair.partition("=")
-        if equals and name.strip():
-            found.setdefault(name.strip(), _unquoted(value.strip()))
+        name = name.strip(_BLANKS)
+        if equals and name:
+            found.setdefault(name, _unquoted(value.strip(_BLANKS)))
     return found
 
 
@@ -335,14 +379,14 @@ def _unquoted(value: str) -> str:
 
 
 def _charset(content_type: str) -> str:
-    fields = Fields()
-    fields["content-type"] = content_type
-    return fields.get_content_charset("utf-8")
+    """The charset that a Content-Type names, or UTF-8 (RFC 9110, section 8.3.2)."""
+    named = (value for name, value in _PARAMETER.findall(content_type) if name.lower() == "charset")
+    return next(named, "").strip('"') or "utf-8"
 
 
 def _json(body: bytes) -> Any:
     try:
-        return _JSON.decode(body.decode())
+        return _decoded(body.decode())
     except UnicodeDecodeError as error:
         raise InvalidJSON(f"the body is not UTF-8: byte {error.start}") from None
     except json.JSONDecodeError as error:
@@ -351,14 +395,41 @@ def _json(body: bytes) -> Any:
         ) from None
     except RecursionError:
         raise InvalidJSON("the body is nested too deeply") from None
-    except ValueError as error:
-        raise InvalidJSON(f"the body is no JSON: {error}") from None
 
 
-def _no_constant(name: str) -> NoReturn:
-    """NaN and infinity are no JSON (RFC 8259, section 6), though Python reads them unless told otherwise."""
-    raise ValueError(f"{name} is no number in JSON")
+def _decoded(text: str) -> Any:
+    try:
+        return _JSON.decode(text)
+    except _NoNumber as refused:
+        # Whatever stands before it is well-formed, and nothing there but a string can hold the same text.
+        number = str(refused)
+        place = next(each.start() for each in _JSON_TOKEN.finditer(text) if each[0].startswith(number))
+        raise json.JSONDecodeError(f"{number[:20]} is no number in JSON", text, place) from None
 
 
-_JSON = json.JSONDecoder(parse_constant=_no_constant)
+class _NoNumber(ValueError):
+    """Its text is no number. NaN and infinity are no JSON (RFC 8259, section 6), though Python reads them unless told
+    otherwise, and makes infinity of any number that is too large for a float.
+    """
+
+
+def _int(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:  # more digits than Python takes
+        raise _NoNumber(text) from None
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise _NoNumber(text)
+    return number
+
+
+_JSON = json.JSONDecoder(parse_constant=_float, parse_float=_float, parse_int=_int)
+_JSON_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[^][{}:,"\s]+')
+_BLANKS = " \t"
+"""What may stand around a cookie's name and value (RFC 6265, section 5.2); other white space belongs to them."""
+_PARAMETER = re.compile(r';[ \t]*([^\s;="]+)=("(?:[^"\\]|\\.)*"|[^\s;"]*)')
 _ESCAPED = re.compile(r"\\(?:([0-3][0-7][0-7])|(.))")

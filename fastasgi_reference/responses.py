@@ -12,16 +12,18 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack, aclosing
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache, partial
 from http.cookies import SimpleCookie
 from typing import Any, Literal, TypeAlias
 from urllib.parse import quote
 
 from .asgi_types import Message, Receive, Scope, Send, require_type, spec_version
-from .concurrency import is_async, iterate_in_thread, run_in_thread
-from .datastructures import MutableHeaders
+from .concurrency import call, iterate_in_thread
+from .datastructures import Headers, MutableHeaders
 from .exceptions import HTTPException
 from .status import has_no_body
 
@@ -55,17 +57,18 @@ class Response:
             raise ValueError(f"{status_code} is no status of a final response: use 200 to 999 (RFC 9110, 15)")
         self.status_code = int(status_code)
         self.background = background
-        self.headers = MutableHeaders() if headers is None else MutableHeaders(headers)
-        self._body = b""
-        self._prepare(content, media_type)
+        raw = [] if headers is None else Headers(headers).raw
+        media_type = self._described(content, media_type)
+        if media_type is not None and not any(name == b"content-type" for name, _ in raw):
+            raw.append(_content_type(media_type))
+        self.headers = MutableHeaders(raw=raw)
+        self._set_content(content)
 
-    def _prepare(self, content: Any, media_type: str | None) -> None:
-        """Take the content, and add the headers that describe it."""
-        body = b"" if content is None else _encoded(content)
-        media_type = _media_type(content) if media_type is None else _with_charset(media_type, content)
-        if media_type is not None:
-            self.headers.setdefault("content-type", media_type)
-        self.body = body
+    def _described(self, content: Any, media_type: str | None) -> str | None:
+        return _media_type(content) if media_type is None else _with_charset(media_type, content)
+
+    def _set_content(self, content: Any) -> None:
+        self.body = b"" if content is None else content
 
     @property
     def body(self) -> bytes:
@@ -74,9 +77,9 @@ class Response:
 
     @body.setter
     def body(self, body: bytes) -> None:
-        self._body = body
+        self._body = _encoded(body)
         if not has_no_body(self.status_code):
-            self.headers["content-length"] = str(len(body))
+            self.headers["content-length"] = str(len(self._body))
 
     @property
     def media_type(self) -> str | None:
@@ -153,10 +156,10 @@ class Response:
 
     def start_message(self) -> Message:
         """The message that begins the response, made anew at each call."""
-        headers = list(self.headers.raw)
+        headers = self.headers.raw
         if has_no_body(self.status_code):  # a middleware may have changed the status since
             headers = [header for header in headers if header[0] != b"content-length"]
-        return {"type": "http.response.start", "status": self.status_code, "headers": headers}
+        return {"type": "http.response.start", "status": int(self.status_code), "headers": headers}
 
     def _sends_no_body(self, scope: Scope) -> bool:
         return scope["method"] == "HEAD" or has_no_body(self.status_code)
@@ -214,44 +217,53 @@ class StreamingResponse(Response):
         media_type: str | None = None,
         background: Background | None = None,
     ) -> None:
-        if isinstance(chunks, bytes | bytearray | str) or not _is_iterable(chunks):
+        if isinstance(chunks, bytes | bytearray | memoryview | str) or not _is_iterable(chunks):
             raise TypeError(
-                f"a stream is an iterable of bytes or str, not {type(chunks).__name__}: use Response"
+                f"a stream is an iterable of bytes or str, not {type(chunks).__name__}: "
+                "use Response for a body at hand, and call a generator function"
             )
         self.chunks = chunks
         super().__init__(None, status_code, headers, media_type, background)
 
-    def _prepare(self, content: Any, media_type: str | None) -> None:
-        if media_type is not None:
-            self.headers.setdefault("content-type", _with_charset(media_type, ""))
+    def _described(self, content: Any, media_type: str | None) -> str | None:
+        return None if media_type is None else _with_charset(media_type, "")
+
+    def _set_content(self, content: Any) -> None:
+        """Nothing: the body is in the chunks."""
+
+    @property
+    def body(self) -> bytes:
+        """Raises RuntimeError, read or set: the body has not come yet."""
+        raise RuntimeError("the body of a stream is still to come: go through response.chunks")
+
+    @body.setter
+    def body(self, body: bytes) -> None:
+        raise RuntimeError("the body of a stream cannot be set: set response.chunks, or make a Response")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response to one HTTP connection; see `Response.__call__`.
 
         A server from 2.4 on tells by OSError out of `send` that the client is gone. Under an older one, `receive`
-        is watched for `http.disconnect` meanwhile; the stream then ends early and quietly.
+        is watched for `http.disconnect` meanwhile; the stream then ends early and quietly. Where the chunks are
+        made of the request's body, let that be `Request.receive`, which takes none of it away.
         """
-        require_type(scope, "http")
-        chunks = _asynchronous(self.chunks)
-        try:
+        async with aclosing(_Chunks(self.chunks)) as chunks:
             complete = await self._send_all(scope, chunks, receive, send)
-        finally:
-            await _close(chunks, self.chunks)
         if complete and self.background is not None:
             await self.background()
 
-    async def _send_all(
-        self, scope: Scope, chunks: AsyncIterator[bytes | str], receive: Receive, send: Send
-    ) -> bool:
+    async def _send_all(self, scope: Scope, chunks: _Chunks, receive: Receive, send: Send) -> bool:
         """Send start and body. False where the client was seen to go away."""
+        require_type(scope, "http")
         await send(self.start_message())
-        if self._sends_no_body(scope):
-            await send({"type": "http.response.body", "body": b""})
-            return True
-        if spec_version(scope) >= (2, 4):
-            await _stream(chunks, send)
-            return True
-        return await _unless_disconnected(_stream(chunks, send), receive)
+        if not self._sends_no_body(scope):
+            if spec_version(scope) >= (2, 4):
+                await _send_each(chunks, send)
+            elif not await _unless_disconnected(_send_each(chunks, _in_turn(send)), receive):
+                return False
+        # No longer watched: after this message, a disconnect is how a server says that it has sent everything.
+        await send({"type": "http.response.body", "body": b""})
+        return True
 
 
 class BackgroundTasks:
@@ -261,25 +273,22 @@ class BackgroundTasks:
     """
 
     def __init__(self) -> None:
-        self._tasks: list[Callable[[], Awaitable[Any]]] = []
+        self._tasks: list[Callable[[], Any]] = []
 
     def add_task(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> None:
         """Have `function` called with these arguments, after those that were added before."""
-        if is_async(function):
-            self._tasks.append(lambda: function(*args, **kwargs))
-        else:
-            self._tasks.append(lambda: run_in_thread(function, *args, **kwargs))
+        self._tasks.append(partial(function, *args, **kwargs))
 
     async def __call__(self) -> None:
         """Run the tasks. Raises what the first that fails raises."""
         for task in self._tasks:
-            await task()
+            await call(task)
 
 
 def _encoded(content: Any) -> bytes:
     if isinstance(content, str):
         return content.encode()
-    if isinstance(content, bytes | bytearray | memoryview):
+    if isinstance(content, (bytes, bytearray, memoryview)):
         return bytes(content)
     raise TypeError(
         f"a response's content is bytes or str, not {type(content).__name__}: "
@@ -293,6 +302,12 @@ def _media_type(content: Any) -> str | None:
     return "text/plain; charset=utf-8" if isinstance(content, str) else "application/octet-stream"
 
 
+@lru_cache(maxsize=256)
+def _content_type(media_type: str) -> tuple[bytes, bytes]:
+    """The header for a media type. Raises ValueError for one that cannot be sent."""
+    return Headers({"content-type": media_type}).raw[0]
+
+
 def _with_charset(media_type: str, content: Any) -> str:
     if isinstance(content, str) and media_type.startswith("text/") and "charset=" not in media_type.lower():
         return f"{media_type}; charset=utf-8"
@@ -303,46 +318,69 @@ def _is_iterable(chunks: object) -> bool:
     return hasattr(chunks, "__aiter__") or hasattr(chunks, "__iter__")
 
 
-def _asynchronous(chunks: AsyncIterable[Any] | Iterable[Any]) -> AsyncIterator[Any]:
-    return aiter(chunks) if isinstance(chunks, AsyncIterable) else iterate_in_thread(chunks)
+class _Chunks:
+    """The chunks of a stream, to be gone through once. `aclose` closes what was given, begun or not."""
+
+    def __init__(self, given: AsyncIterable[bytes | str] | Iterable[bytes | str]) -> None:
+        self._given = given
+        self._open: list[object] = [given]
+
+    def __aiter__(self) -> AsyncIterator[bytes | str]:
+        given = self._given
+        chunks = aiter(given) if isinstance(given, AsyncIterable) else iterate_in_thread(given)
+        # What is an iterator itself is closed by whoever goes through it; a thread may still be in one of its steps.
+        self._open = [chunks] if isinstance(given, AsyncIterator | Iterator) else [chunks, given]
+        return chunks
+
+    async def aclose(self) -> None:
+        async with AsyncExitStack() as stack:
+            for each in reversed(self._open):
+                stack.push_async_callback(_close, each)
 
 
-async def _close(chunks: AsyncIterator[Any], given: object) -> None:
-    """Close the iterator that was gone through, and what was given if that was never begun."""
-    aclose = getattr(chunks, "aclose", None)
-    if aclose is not None:
-        await aclose()
-    close = getattr(given, "close", None)
-    if close is not None and not isinstance(given, AsyncIterable):
-        await run_in_thread(close)
+async def _close(opened: Any) -> None:
+    if hasattr(opened, "aclose"):
+        await opened.aclose()
+    elif hasattr(opened, "close"):
+        await asyncio.shield(call(opened.close))
 
 
-async def _stream(chunks: AsyncIterator[bytes | str], send: Send) -> None:
+async def _send_each(chunks: _Chunks, send: Send) -> None:
     async for chunk in chunks:
         await send({"type": "http.response.body", "body": _encoded(chunk), "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
 
 
-async def _unless_disconnected(stream: Awaitable[None], receive: Receive) -> bool:
-    """Await `stream`, but stop it when the client goes away. Gives whether it came to its end."""
-    sending = asyncio.ensure_future(stream)
-    gone = asyncio.ensure_future(_disconnect(receive))
+def _in_turn(send: Send) -> Send:
+    """A `send` after which others have a turn: an iterator and a server that never wait would else keep it for ever."""
+
+    async def send_and_rest(message: Message) -> None:
+        await send(message)
+        await asyncio.sleep(0)
+
+    return send_and_rest
+
+
+async def _unless_disconnected(sending: Awaitable[None], receive: Receive) -> bool:
+    """Await `sending`, but stop it when the client goes away. Gives whether it came to its end."""
+    limit = asyncio.timeout(None)  # no limit, until it is over at once: that stops `sending` in its own task
+    watch = asyncio.create_task(_expire_on_disconnect(limit, receive))
     try:
-        await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not sending.done():
-            gone.result()
-            return False
-        sending.result()
-        return True
+        async with limit:
+            await sending
+    except TimeoutError:
+        if not limit.expired():
+            raise
     finally:
-        sending.cancel()
-        gone.cancel()
-        await asyncio.gather(sending, gone, return_exceptions=True)
+        watch.cancel()
+        # Where `receive` failed, that tells nothing about the response: if it matters, `send` fails as well.
+        await asyncio.gather(watch, return_exceptions=True)
+    return not limit.expired()
 
 
-async def _disconnect(receive: Receive) -> None:
+async def _expire_on_disconnect(limit: asyncio.Timeout, receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+    limit.reschedule(0)
 
 
 def _cookie_pair(key: str, value: str) -> str:

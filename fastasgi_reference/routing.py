@@ -63,6 +63,11 @@ class Route(ABC):
         route._place(prefix + self.template, name + self.name, _merged(converters, self.converters))
         return route
 
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """The templates of the paths that the route fits."""
+        return (self.template,)
+
     def serves(self, scope: Scope) -> bool:
         """Whether the route answers this connection, given that it fits the path."""
         return scope["type"] in self.kinds
@@ -160,8 +165,12 @@ class Mount(Route):
 
     def _place(self, template: str, name: str, converters: Mapping[str, Converter]) -> None:
         super()._place(template, name, converters)
-        self._root = compile_path(template.removesuffix(_BELOW), converters)
+        self._root = compile_path(self.templates[0], converters)
         self.match = self._match
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        return (self.template.removesuffix(_BELOW), self.template)
 
     def _match(self, path: str) -> dict[str, Any] | None:
         """The values of the parameters, and what stands below the mounted path as `path`."""
@@ -174,11 +183,12 @@ class Mount(Route):
         """The path of a file or route of the application: as `name:route`, or by `name` and a `path`."""
         if self.name and name == self.name:
             return self._compiled.format(**params)
-        prefix = f"{self.name}:" if self.name else ""
+        # A router that was included by name has put `name:` before; of a mount without a name, that is all.
+        prefix = f"{self.name.removesuffix(':')}:" if self.name else ""
         inner = getattr(self.app, "url_for", None)
         if inner is None or not name.startswith(prefix):
             return None
-        own = _parameters(self.template)
+        own = _parameters(self.templates[0])
         root = self._root.format(**{key: value for key, value in params.items() if key in own})
         others = {key: value for key, value in params.items() if key not in own}
         return root + str(inner(name.removeprefix(prefix), **others))
@@ -187,7 +197,7 @@ class Mount(Route):
         params = dict(scope["path_params"])
         rest = params.pop("path")
         # The path as it was; an old server may have left the root_path out of it, and then it is put back.
-        path = scope.get("root_path", "").rstrip("/") + path_under_root(scope)
+        path = (scope.get("root_path") or "").rstrip("/") + path_under_root(scope)
         root = path[: len(path) - len(rest)].removesuffix("/")
         await self.app({**scope, "path": path, "root_path": root, "path_params": params}, receive, send)
 
@@ -427,8 +437,9 @@ class APIRouter(RouteDecorators):
         other, whole = (_toggled(path) for path in (path_under_root(scope), scope["path"]))
         if not whole or not any("http" in route.kinds for route, _ in self.lookup(other)):
             return None
-        query = (scope.get("query_string") or b"").decode("latin-1")
-        path = "/" + quote(whole.lstrip("/"))  # never //host: that would lead to another server
+        query = quote(scope.get("query_string") or b"", safe=_QUERY_CHARACTERS)
+        # Never //host: that would lead to another server.
+        path = "/" + quote(whole.lstrip("/"), safe=_PATH_CHARACTERS, errors="surrogatepass")
         return f"{path}?{query}" if query else path
 
     def _add(self, route: Route) -> None:
@@ -486,7 +497,8 @@ def _found(scope: Scope, route: Route, params: dict[str, Any]) -> Scope:
     trace = scope.get("fastasgi.trace")
     if trace is not None:
         trace["route"] = trace.get("route", "").removesuffix(_BELOW) + route.template
-    return {**scope, "path_params": {**scope.get("path_params", {}), **params}}
+    outer = scope.get("path_params")
+    return {**scope, "path_params": {**outer, **params} if outer else params}
 
 
 def _path(path: str) -> str:
@@ -510,6 +522,8 @@ def _methods(methods: Iterable[str]) -> frozenset[str]:
     names = frozenset(method.upper() for method in methods)
     if not names:
         raise ValueError("a route without methods answers nothing: write methods=['GET'], or leave it out")
+    if wrong := sorted(name for name in names if not _TOKEN.fullmatch(name)):
+        raise ValueError(f"{wrong[0]!r} is no method: write one or more of ASCII letters and !#$%&'*+-.^_`|~")
     return names | {"HEAD"} if "GET" in names else names
 
 
@@ -537,3 +551,9 @@ def _toggled(path: str) -> str:
 
 _BELOW = "/{path:path}"
 """What a Mount's template ends in: everything below its path."""
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+"""What a method is (RFC 9110, sections 5.6.2 and 9.1)."""
+_PATH_CHARACTERS = "/:@!$&'()*+,;="
+_QUERY_CHARACTERS = _PATH_CHARACTERS + "?[]%"
+"""What a path, and a query that is encoded already, may hold as they are (RFC 3986, sections 3.3 and 3.4).
+Browsers send `[` and `]` in a query as they are."""

@@ -84,9 +84,8 @@ class URL:
 
     @property
     def path(self) -> str:
-        """The path, still percent-encoded. (What makes `//a` a path where there is no host, is not part of it.)"""
-        path = self._parts.path
-        return path[2:] if self._parts.authority is None and path.startswith("/.//") else path
+        """The path, still percent-encoded. (Without a host, `/.//a` is how the path `//a` is written.)"""
+        return self._parts.path
 
     @property
     def query(self) -> str:
@@ -116,7 +115,7 @@ class URL:
         parts = self._parts._replace(
             scheme=components.get("scheme", self._parts.scheme) or None,
             authority=_changed_authority(self._parts.authority, components),
-            path=_changed("path", components, self.path) or "",
+            path=_changed("path", components, self._parts.path) or "",
             query=_changed("query", components, self._parts.query),
             fragment=_changed("fragment", components, self._parts.fragment),
         )
@@ -202,13 +201,16 @@ class _Authority(NamedTuple):
 
 
 def _split(url: str) -> _Parts:
+    """Take a URL apart, and off its path what `_joined` has put in front to keep it from being an authority."""
     found = _URL.fullmatch(url)
     if found is None:
         raise ValueError(
             "the URL has a control character, a space or a backslash before its query: "
             "percent-encode it (a space is %20, a backslash %5C)"
         )
-    return _Parts(**found.groupdict())
+    parts = _Parts(**found.groupdict())
+    guarded = parts.authority is None and parts.path.startswith("/.") and _LIKE_AUTHORITY.match(parts.path, 2)
+    return parts._replace(path=parts.path[2:]) if guarded else parts
 
 
 def _joined(parts: _Parts) -> str:
@@ -216,7 +218,7 @@ def _joined(parts: _Parts) -> str:
     path = parts.path
     if parts.authority is not None:
         path = path if path.startswith("/") or not path else "/" + path
-    elif path.startswith("//"):
+    elif _LIKE_AUTHORITY.match(path):
         path = "/." + path  # the same path (RFC 3986, section 5.2.4), but no authority
     elif parts.scheme is None and ":" in path.partition("/")[0]:
         path = "./" + path  # the same path, but no scheme (RFC 3986, section 4.2)
@@ -348,6 +350,8 @@ _URL = re.compile(
     r"(?s:#(?P<fragment>.*))?"
 )
 """RFC 3986, appendix B, without the characters that browsers misread."""
+_LIKE_AUTHORITY = re.compile(r"(?:/\.)*//")
+"""How a path begins that would be an authority, or that has been kept from it already."""
 _AUTHORITY = re.compile(
     r"(?:(?P<username>[^:]*)(?::(?P<password>.*))?@)?(?P<host>\[[^\[\]@]*\]|[^\[\]:@]*)(?::(?P<port>[0-9]*))?"
 )

@@ -14,7 +14,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from enum import Enum
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 from .asgi_types import ASGIApp, Message, Receive, Scope, Send, extension, require_type, spec_version
 from .datastructures import Headers
@@ -105,11 +105,14 @@ class WebSocket(HTTPConnection):
         event = await self._next_event()
         if event["type"] != "websocket.receive":
             raise RuntimeError(f"expected websocket.receive from the server, got {event['type']!r}")
-        found = [data for data in (event.get("text"), event.get("bytes")) if data is not None]
-        if len(found) != 1:
-            raise RuntimeError("expected one of `text` and `bytes` in websocket.receive from the server")
-        data: str | bytes = found[0]
-        return data
+        text, data = event.get("text"), event.get("bytes")
+        if isinstance(text, str) and data is None:
+            return text
+        if isinstance(data, bytes) and text is None:
+            return data
+        raise RuntimeError(
+            "expected a str as `text`, or bytes as `bytes`, of websocket.receive from the server"
+        )
 
     async def receive_text(self) -> str:
         """The next message, which has to be text. Raises RuntimeError for bytes, and what `receive` raises."""
@@ -131,19 +134,19 @@ class WebSocket(HTTPConnection):
 
     async def receive_json(self) -> Any:
         """The value that the next message, text or bytes, holds as JSON (RFC 8259). Raises ValueError for others."""
-        return json.loads(await self.receive())
+        return _json(await self.receive())
 
     def iter_text(self) -> AsyncIterator[str]:
-        """All further messages as `receive_text` gives them, until the client goes."""
-        return _until_disconnect(self.receive_text)
+        """All further messages as `receive_text` gives them, until the client goes or this side closes."""
+        return self._until_end(self.receive_text)
 
     def iter_bytes(self) -> AsyncIterator[bytes]:
-        """All further messages as `receive_bytes` gives them, until the client goes."""
-        return _until_disconnect(self.receive_bytes)
+        """All further messages as `receive_bytes` gives them, until the client goes or this side closes."""
+        return self._until_end(self.receive_bytes)
 
     def iter_json(self) -> AsyncIterator[Any]:
-        """All further messages as `receive_json` gives them, until the client goes."""
-        return _until_disconnect(self.receive_json)
+        """All further messages as `receive_json` gives them, until the client goes or this side closes."""
+        return self._until_end(self.receive_json)
 
     async def send_text(self, text: str) -> None:
         """Send one text message (ASGI WebSocket, Send).
@@ -221,6 +224,7 @@ class WebSocket(HTTPConnection):
             return
         event = await self._next_event()
         if event["type"] != "websocket.connect":
+            self.connection_state = WebSocketState.CLOSED  # whatever this server waits for, it is no close
             raise RuntimeError(f"expected websocket.connect first from the server, got {event['type']!r}")
         self.connection_state = WebSocketState.CONNECTING
 
@@ -232,6 +236,14 @@ class WebSocket(HTTPConnection):
                 event.get("code") or int(CloseCode.NO_STATUS), event.get("reason") or ""
             )
         return event
+
+    async def _until_end(self, receive: Callable[[], Awaitable[T]]) -> AsyncIterator[T]:
+        while self.connection_state is not WebSocketState.CLOSED:
+            try:
+                message = await receive()
+            except WebSocketDisconnect:
+                return
+            yield message
 
     async def _send_data(self, key: str, data: str | bytes, kind: type) -> None:
         if not isinstance(data, kind):
@@ -277,25 +289,24 @@ class WebSocket(HTTPConnection):
         await self._deliver({**message, "type": f"websocket.{message['type']}"})
 
 
-async def _until_disconnect(receive: Callable[[], Awaitable[T]]) -> AsyncIterator[T]:
-    try:
-        while True:
-            yield await receive()
-    except WebSocketDisconnect:
-        return
-
-
-_CURES = {
-    WebSocketState.NEW: "Await accept() first.",
-    WebSocketState.CONNECTING: "Await accept() first.",
-}
-
-
 def _accept_headers(headers: Mapping[str, str] | None) -> list[tuple[bytes, bytes]]:
     checked = Headers(headers or {})
     if "sec-websocket-protocol" in checked:
         raise ValueError("choose a subprotocol by accept(subprotocol=...), not by a header")
     return list(checked.raw)
+
+
+def _json(data: str | bytes) -> Any:
+    """The value of a JSON text, which is UTF-8 (RFC 8259, section 8.1)."""
+    try:
+        return json.loads(data if isinstance(data, str) else data.decode(), parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError("the message is nested too deeply") from None
+
+
+def _no_constant(name: str) -> NoReturn:
+    """NaN and infinity are no JSON (RFC 8259, section 6), though Python reads them unless told otherwise."""
+    raise ValueError(f"{name} is no number in JSON")
 
 
 def _check_close(code: int, reason: str) -> None:
@@ -307,4 +318,8 @@ def _check_close(code: int, reason: str) -> None:
         raise ValueError("the reason of a close is at most 123 bytes of UTF-8 (RFC 6455, section 5.5)")
 
 
+_CURES = {
+    WebSocketState.NEW: "Await accept() first.",
+    WebSocketState.CONNECTING: "Await accept() first.",
+}
 _SENDABLE = frozenset(CloseCode) - {CloseCode.NO_STATUS, CloseCode.ABNORMAL, CloseCode.TLS_HANDSHAKE}

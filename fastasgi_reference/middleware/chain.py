@@ -5,20 +5,26 @@ Rule 2: the chain is closed by the first connection, of whatever kind; adding af
 Rule 3: a function gets HTTP only; connections of other kinds go past it untouched.
 Rule 4: a message goes on when the next one asks for it: nothing is collected, a slow client slows the sender, and
         an exception on either side of `call_next` reaches the other as itself.
+Rule 5: what is further in runs in a task of its own, and nobody notices: its context variables are seen further
+        out, and it never outlives the call.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import Context, copy_context
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ..asgi_types import ASGIApp, Message, Receive, Scope, Send
 from ..concurrency import is_async
 from ..datastructures import MutableHeaders
+from ..exceptions import ClientDisconnect
 from ..handlers import to_response
 from ..requests import Request
 from ..responses import Response
+from ..status import has_no_body
 
 CallNext: TypeAlias = Callable[[Request], Awaitable["PassedResponse"]]
 """Runs the rest of the chain for a request and gives its response, as soon as that begins."""
@@ -82,12 +88,13 @@ class FunctionMiddleware:
             await self._app(scope, receive, send)
             return
         request = Request(scope, receive)
-        call = _Call(self._app)
+        call = _Call(self._app, send)
         try:
             response = to_response(await self._function(request, call.next))
             await response(scope, request.receive, send)
         finally:
             await call.end()
+            await request.close()
 
 
 class PassedResponse(Response):
@@ -97,11 +104,12 @@ class PassedResponse(Response):
     its body, take that from `chunks()`, and return the other one instead.
     """
 
-    def __init__(self, call: _Call, start: Message) -> None:
+    def __init__(self, call: _Call, start: _Passing) -> None:
         self._call = call
         self._start = start
-        self.status_code = start["status"]
-        self.headers = MutableHeaders(raw=start.get("headers") or ())
+        self._taken = False
+        self.status_code = start.message["status"]
+        self.headers = MutableHeaders(raw=start.message.get("headers") or ())
         self.background = None
 
     @property
@@ -114,87 +122,145 @@ class PassedResponse(Response):
         raise RuntimeError("the body of this response passes through: return another response instead")
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body in chunks, as they come; none is empty.
+        """The body in chunks, as they come; none is empty. After that, this response cannot be returned.
 
-        Raises what the application raises, RuntimeError where it has left the body to the server (as a file).
+        Raises what the application raises, RuntimeError where it has left the body to the server (as a file), and
+        where the body was taken before.
         """
-        self._call.answer(None)
-        while (message := await self._call.take()) is not None:
-            if message["type"] in ("http.response.pathsend", "http.response.zerocopysend"):
+        self._take_body()
+        self._start.answer()
+        while (passing := await self._call.take()) is not None:
+            if passing.message["type"] in ("http.response.pathsend", "http.response.zerocopysend"):
                 raise RuntimeError(
                     "the body of this response is a file that the server sends: it has no chunks"
                 )
-            if message["type"] == "http.response.body" and message.get("body"):
-                yield message["body"]
-            self._call.answer(None)
+            if passing.message["type"] == "http.response.body" and passing.message.get("body"):
+                yield passing.message["body"]
+            passing.answer()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response on, message by message, until the application ends. Raises what that raises."""
-        start = {**self._start, "status": int(self.status_code), "headers": list(self.headers.raw)}
-        await self._call.deliver(start, send)
-        while (message := await self._call.take()) is not None:
-            await self._call.deliver(message, send)
+        self._take_body()
+        start = {**self._start.message, **self.start_message(), "status": int(self.status_code)}
+        await self._start.deliver(start, send)
+        while (passing := await self._call.take()) is not None:
+            await passing.deliver(self._changed(passing.message), send)
         if self.background is not None:
             await self.background()
+
+    def _take_body(self) -> None:
+        if self._taken:
+            raise RuntimeError(
+                "the body of this response was taken already: return another one made of its chunks"
+            )
+        self._taken = True
+
+    def _changed(self, message: Message) -> Message:
+        """A message of the body as it goes on: a status that was set to 204 or 304 leaves none of it."""
+        if message["type"] == "http.response.body" and has_no_body(self.status_code):
+            return {**message, "body": b""}
+        return message
+
+
+@dataclass(frozen=True, slots=True)
+class _Passing:
+    """A message on its way out of the application, which waits in `send` until it is answered."""
+
+    message: Message
+    answered: asyncio.Future[None]
+
+    async def deliver(self, message: Message, send: Send) -> None:
+        """Send `message` in its place. The application learns how that went, and decides what comes of it."""
+        try:
+            await send(message)
+        except Exception as error:  # noqa: BLE001 - the application raises it, or handles it
+            if not self.answered.done():
+                self.answered.set_exception(error)
+        else:
+            self.answer()
+
+    def answer(self) -> None:
+        """Let `send` return to the application, unless it has stopped waiting."""
+        if not self.answered.done():
+            self.answered.set_result(None)
 
 
 class _Call:
     """One run of the rest of the chain, in a task of its own, whose messages are taken one at a time."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, send: Send) -> None:
         self._app = app
+        self._send = send
         self._task: asyncio.Task[None] | None = None
-        self._turn = asyncio.Lock()
-        self._messages: asyncio.Queue[Message | None] = asyncio.Queue()
-        self._answers: asyncio.Queue[OSError | None] = asyncio.Queue()
+        self._messages: asyncio.Queue[_Passing | None] = asyncio.Queue()
+        self._gone = False
+        self._ended = False
 
     async def next(self, request: Request) -> PassedResponse:
-        """`call_next`: run the application until its response begins."""
+        """`call_next`: run the application until its response begins.
+
+        Raises what the application raises; RuntimeError where it returns without a response, but ClientDisconnect
+        where that was because nobody is left to read one.
+        """
         if self._task is not None:
             raise RuntimeError(
                 "call_next was called twice for one request: keep the response of the first call"
             )
-        self._task = asyncio.create_task(self._run(request))
-        start = await self.take()
-        if start is None:
-            raise RuntimeError("the application has returned without a response")
-        return PassedResponse(self, start)
+        self._variables = _Variables(copy_context())
+        self._task = asyncio.create_task(self._run(request), context=self._variables.context)
+        while (passing := await self.take()) is not None:
+            if passing.message["type"] == "http.response.start":
+                return PassedResponse(self, passing)
+            await passing.deliver(passing.message, self._send)  # such as a hint, which comes before
+        if self._gone:
+            raise ClientDisconnect("the client went away before the application had a response")
+        raise RuntimeError("the application has returned without a response")
 
-    async def take(self) -> Message | None:
+    async def take(self) -> _Passing | None:
         """The next message of the application; None once it has returned. Raises what it raises."""
-        message = await self._messages.get()
-        if message is None and self._task is not None:
+        passing = await self._messages.get()
+        self._variables.share()
+        if passing is None and self._task is not None:
             await self._task
-        return message
-
-    def answer(self, error: OSError | None) -> None:
-        """Let `send` return to the application, or raise, for the message that was taken last."""
-        self._answers.put_nowait(error)
-
-    async def deliver(self, message: Message, send: Send) -> None:
-        """Send a message on. Where the client is gone, the application learns it and decides what comes of it."""
-        try:
-            await send(message)
-        except OSError as error:
-            self.answer(error)
-        else:
-            self.answer(None)
+        return passing
 
     async def end(self) -> None:
         """See to it that nothing is left running: an application whose response was not wanted is cancelled."""
+        self._ended = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self, request: Request) -> None:
+        async def receive() -> Message:
+            event = await request.forward()
+            self._gone = self._gone or event["type"] == "http.disconnect"
+            return event
+
         try:
-            await self._app(request.scope, request.forward, self._send)
+            await self._app(request.scope, receive, self._pass)
         finally:
             self._messages.put_nowait(None)
 
-    async def _send(self, message: Message) -> None:
-        async with self._turn:
-            self._messages.put_nowait(message)
-            error = await self._answers.get()
-        if error is not None:
-            raise error
+    async def _pass(self, message: Message) -> None:
+        """The application's `send`."""
+        if self._ended:
+            raise ConnectionAbortedError("nobody takes this response any more: a middleware has sent another")
+        passing = _Passing(message, asyncio.get_running_loop().create_future())
+        self._messages.put_nowait(passing)
+        await passing.answered
+
+
+class _Variables:
+    """The context variables of a task, shared with the one who waits for it (PEP 567)."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self._before = context.copy()
+
+    def share(self) -> None:
+        """Set here what the task has set since the last time, as if it had been called directly."""
+        for variable, value in self.context.items():
+            if self._before.get(variable, self) is not value:
+                variable.set(value)
+        self._before = self.context.copy()

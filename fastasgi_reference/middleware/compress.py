@@ -33,7 +33,8 @@ class Compress:
     sends by itself (pathsend, zerocopysend); and the statuses 204, 205, 206 and 304. But 206 and 304 say Vary, as
     the 200 in their place would, and a 304 has the ETag of that (RFC 9110, sections 15.3.7 and 15.4.5).
     HEAD gets the headers of GET as far as they are known, and no body: a Content-Encoding where GET would have
-    one, judged by the Content-Length, but no Content-Length then, which nobody has found out (section 9.3.2).
+    one, judged by the Content-Length, but then no Content-Length, which nobody has found out (section 9.3.2).
+    That GET would have left the file to the server cannot be seen.
 
     Raises ValueError for a `level` that zlib does not have, and for a negative `minimum_size`.
     """

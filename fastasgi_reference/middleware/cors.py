@@ -116,8 +116,9 @@ class CORS:
             yield "these headers"
 
     def _allowances(self, method: str, names: Collection[str]) -> dict[str, str]:
-        """What a preflight is granted. In place of a `*` stands what was asked for: browsers take no `*` for
-        Authorization, and none at all with credentials (Fetch, section 4.8).
+        """What a preflight is granted beside its origin. In place of a `*` stands what was asked for.
+
+        Browsers take no `*` for Authorization, and none at all with credentials (Fetch, section 4.8).
         """
         allowed_names = names if "*" in self._headers else self._headers
         return {

@@ -24,11 +24,12 @@ from ..datastructures import Headers, MutableHeaders
 class ProxyHeaders:
     """Middleware that takes client, scheme, host and prefix from what trusted proxies say of them.
 
-    `trusted` are the addresses of the proxies, and networks of them as `10.0.0.0/8`. `*` trusts every hop, so that
-    the leftmost value counts, which anybody can write: it is for a proxy that overwrites the headers, and for one
-    that connects by a unix socket and so has no address. `header` is the family that the proxies write:
-    `x-forwarded` (X-Forwarded-For, -Proto, -Host, -Port, -Prefix) or `forwarded` (RFC 7239). A proxy has to write
-    or take away each header of its family: one that it lets pass is the client's own.
+    `trusted` are the addresses of the proxies, networks of them as `10.0.0.0/8`, and `unix` for one that connects
+    by a unix socket and so has no address. `*` trusts every hop, so that the leftmost value counts: only a proxy
+    that overwrites the headers makes that safe, since anybody can write the left end.
+    `header` is the family that the proxies write: `x-forwarded` (X-Forwarded-For, -Proto, -Host, -Port, -Prefix) or
+    `forwarded` (RFC 7239). The proxies have to write or take away each header of it: what they let pass is the
+    client's own.
 
     The client is the first hop from the right that is no trusted proxy, or the leftmost. Where the proxies do not
     know or tell its address (RFC 7239, section 6: `unknown`, or a name such as `_hidden`), `client` is None. A port
@@ -55,7 +56,8 @@ class ProxyHeaders:
             raise ValueError(f"header={header!r} is no family of headers: use {' or '.join(_READERS)}")
         self._app = app
         self._trusts_all = "*" in trusted
-        self._networks = [_network(each) for each in trusted if each != "*"]
+        self._trusts_unix = "unix" in trusted
+        self._networks = [_network(each) for each in trusted if each not in ("*", "unix")]
         self._read = _READERS[header]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,7 +67,7 @@ class ProxyHeaders:
         return await self._app(scope, receive, send)
 
     def _trusts(self, host: str) -> bool:
-        if self._trusts_all:
+        if self._trusts_all or (not host and self._trusts_unix):
             return True
         try:
             address = _plain_address(host)
@@ -152,7 +154,7 @@ def _network(text: str) -> Any:
         return ip_network(text)
     except ValueError as error:
         raise ValueError(
-            f"trusted: {error}. Use addresses such as 10.0.0.1, networks such as 10.0.0.0/8, or '*'"
+            f"trusted: {error}. Use addresses such as 10.0.0.1, networks such as 10.0.0.0/8, 'unix' or '*'"
         ) from None
 
 

@@ -42,7 +42,7 @@ class RateLimit:
 
     A WebSocket handshake is a request as well: it is refused before it is accepted, by the same response where
     the server can send one (ASGI, WebSocket Denial Response), else by a plain close. All else passes through.
-    Raises ValueError for options of which no request could come through.
+    Raises ValueError for options by which nobody would get through, or everybody.
     """
 
     def __init__(
@@ -130,5 +130,5 @@ _NANO = 10**9
 
 def _exact(rate: float) -> Fraction:
     """The number that is meant by `rate`: 1/60 rather than the float beside it, of which 61 s would be the wait."""
-    simple = Fraction(rate).limit_denominator(10**6)
+    simple = Fraction(rate).limit_denominator(10**9)
     return simple if float(simple) == rate else Fraction(rate)

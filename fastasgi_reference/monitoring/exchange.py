@@ -82,7 +82,7 @@ class Exchange:
         message = await self._receive()
         if message["type"] == "websocket.disconnect" and self._answer is not None:
             self._complete = True  # that is how an open WebSocket ends
-        elif message["type"].endswith(".disconnect") and not self._complete:
+        elif message["type"].endswith(".disconnect"):
             self._gone = True
         return message
 

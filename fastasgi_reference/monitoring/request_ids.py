@@ -32,7 +32,8 @@ class RequestIDs:
     It is the value of `request_id` meanwhile, and goes out in the response header `header`, also in that of an
     accepted WebSocket (from ASGI WebSocket 2.1 on). It is what `make` gives. With `trust` it is what came in
     `header`, if that is there just once and has 1 to 128 letters, digits and `-._:=+/`. Trust only a proxy that
-    sets the header itself. Raises ValueError for a `header` that is no token (RFC 9110, section 5.6.2).
+    sets the header itself. An answer that is sent further out does not carry the id, such as the 500 of an error
+    boundary around this middleware. Raises ValueError for a `header` that is no token (RFC 9110, section 5.6.2).
     """
 
     def __init__(

@@ -22,8 +22,9 @@ class SlowRequests:
     """Middleware that reports HTTP requests that have been running for `threshold` seconds of the event loop's time.
 
     `report` gets a text, once for a request: which it is, and the calls that it is in, the innermost last. What keeps
-    the loop itself busy shows only when it lets go; calls inside an asynchronous generator, or in a task of
-    their own, do not show at all. Background work of a response counts as part of its request here.
+    the loop itself busy shows only when it lets go. The list ends early at an asynchronous generator, at an
+    `__await__` made from a coroutine, and at a task of its own, into which Python offers no view from outside.
+    Background work of a response counts as part of its request here.
     WebSockets are meant to last and pass through, as does all else. Raises ValueError for a threshold that is not
     above 0.
     """

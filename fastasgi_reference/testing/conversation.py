@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from .failures import ProtocolError
 from .messages import SHAPES, Shape, read_message
 
 Step: TypeAlias = tuple[str, bool]
 """The type of a message, and whether it says that more is to follow."""
-Steps: TypeAlias = Mapping[Enum, Mapping[Step, Enum]]
+S = TypeVar("S", bound=Enum)
+Steps: TypeAlias = Mapping[S, Mapping[Step, S]]
 """From each state, by each message that is allowed there, to the next state."""
 
 
@@ -57,22 +58,22 @@ class Life(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Protocol:
+class Protocol(Generic[S]):
     """A protocol: its name, which is the type of its scopes, the state it begins in, and its steps.
 
     `late` has the messages that reach nobody in a state, but are no fault there either.
     """
 
     name: str
-    start: Enum
-    steps: Steps
-    late: Mapping[Enum, Collection[str]] = field(default_factory=dict)
+    start: S
+    steps: Steps[S]
+    late: Mapping[S, Collection[str]] = field(default_factory=dict)
 
 
-class Conversation:
+class Conversation(Generic[S]):
     """What the application says on one connection, held against its protocol."""
 
-    def __init__(self, protocol: Protocol, label: str, offered: Collection[str] = ()) -> None:
+    def __init__(self, protocol: Protocol[S], label: str, offered: Collection[str] = ()) -> None:
         """Begin a conversation. `label` names it in errors; `offered` are the extensions that the scope offers."""
         self.state = protocol.start
         self.fault: ProtocolError | None = None
@@ -108,9 +109,9 @@ class Conversation:
         return error
 
     def expected(self) -> str:
-        """In words, which messages may come now."""
+        """In words, which messages may come now; those of extensions only where there are no others."""
         kinds = dict.fromkeys(kind for kind, _ in self._protocol.steps.get(self.state, {}))
-        return " or ".join(kind for kind in kinds if self._has(SHAPES[kind])) or "nothing"
+        return " or ".join([kind for kind in kinds if SHAPES[kind].extension is None] or kinds) or "nothing"
 
     def _known(self, message: object) -> tuple[Mapping[Any, Any], Shape]:
         """The message, if it is one that this protocol knows and this connection offers, and its shape."""
@@ -142,7 +143,7 @@ class Conversation:
         return shape.more is not None and values[shape.more]
 
 
-def _content(started: Enum, body: Enum, end: Enum) -> Steps:
+def _content(started: Http, body: Http, end: Http) -> Steps[Http]:
     """The steps of a response's content, from its start to its end."""
     parts = {
         ("http.response.body", True): body,

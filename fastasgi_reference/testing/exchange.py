@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,16 +48,16 @@ class Exchange:
         """Begin an exchange. Trailers are for a client that said `te: trailers` (ASGI Extensions, HTTP trailers)."""
         self.label = label
         self.head: Head | None = None
-        self.chunks: deque[bytes] = deque()
         self.extras = Extras()
-        self.hungry = False
         self.gone = False
         self.cause: BaseException | None = None
         self._talk = Conversation(HTTP, label, offered)
         self._method = method
         self._takes_trailers = takes_trailers
-        self._uploaded = False
+        self.uploaded = False
         self._inbox: deque[Message] = deque()
+        self._chunks: deque[bytes] = deque()
+        self._waiting = 0
         self._length: int | None = None
         self._sent = 0
         self._answered_for = False
@@ -73,9 +73,19 @@ class Exchange:
         return self.complete or self.gone
 
     @property
+    def starved(self) -> bool:
+        """Whether more of the request's body is needed before `receive` can give anything."""
+        return not self.uploaded and not self._inbox
+
+    @property
     def congested(self) -> bool:
         """Whether `send` must wait until the client has read on."""
-        return not self.over and sum(map(len, self.chunks)) >= BUFFER
+        return self._waiting >= BUFFER and not self.over
+
+    @property
+    def readable(self) -> bool:
+        """Whether a piece of the response's body is there to be read."""
+        return bool(self._chunks)
 
     @property
     def fault(self) -> ProtocolError | None:
@@ -84,9 +94,14 @@ class Exchange:
 
     def feed(self, chunk: bytes, *, more: bool) -> None:
         """Give the application a piece of the request's body; `more` tells whether others follow."""
-        self.hungry = False
-        self._uploaded = not more
+        self.uploaded = not more
         self._inbox.append({"type": "http.request", "body": chunk, "more_body": more})
+
+    def read(self) -> bytes:
+        """The next piece of the response's body; `readable` tells whether there is one."""
+        chunk = self._chunks.popleft()
+        self._waiting -= len(chunk)
+        return chunk
 
     def leave(self, cause: BaseException | None = None) -> None:
         """The client goes away, if the response is not complete; `cause` is the error that made it go."""
@@ -98,10 +113,7 @@ class Exchange:
         """What `receive` gives now, or None where it must wait (ASGI HTTP, Request and Disconnect)."""
         if self.over:
             return {"type": "http.disconnect"}
-        if self._inbox:
-            return self._inbox.popleft()
-        self.hungry = not self._uploaded
-        return None
+        return self._inbox.popleft() if self._inbox else None
 
     def take(self, message: Message) -> None:
         """What `send` was given. Raises ProtocolError, or ClientGone where nobody is left to get it."""
@@ -111,7 +123,7 @@ class Exchange:
             self.extras.ignored.append(message)
             return
         values = self._talk.take(message)
-        getattr(self, _TAKES[values["type"]])(values)
+        _TAKES[values["type"]](self, values)
 
     def end(self, error: BaseException | None) -> None:
         """The application's call has ended, with `error` if it raised one.
@@ -127,7 +139,7 @@ class Exchange:
             )
         if self.head is None:
             self.head = Head(500, [(b"content-type", b"text/plain; charset=utf-8")])
-            self.chunks.append(b"Internal Server Error")
+            self._chunks.append(b"Internal Server Error")
             self._answered_for = True
 
     def awaited(self) -> str:
@@ -166,7 +178,8 @@ class Exchange:
         self._sent += len(data)
         self._check_length()
         if data and self._has_body():
-            self.chunks.append(data)
+            self._chunks.append(data)
+            self._waiting += len(data)
 
     def _declared_length(self, headers: list[tuple[bytes, bytes]]) -> int | None:
         values = {value for name, value in headers if name == b"content-length"}
@@ -195,6 +208,17 @@ class Exchange:
         return self._method != "HEAD" and self.head is not None and not has_no_body(self.head.status)
 
 
+_TAKES: Mapping[str, Callable[[Exchange, Mapping[str, Any]], None]] = {
+    "http.response.start": Exchange._take_start,
+    "http.response.body": Exchange._take_body,
+    "http.response.pathsend": Exchange._take_file,
+    "http.response.zerocopysend": Exchange._take_file,
+    "http.response.debug": Exchange._take_debug,
+    "http.response.early_hint": Exchange._take_hint,
+    "http.response.trailers": Exchange._take_trailers,
+}
+
+
 def _file_content(values: Mapping[str, Any]) -> bytes:
     """What a server would copy from a file: by its path, or from an open one that stays the application's to close."""
     if "path" in values:
@@ -203,3 +227,14 @@ def _file_content(values: Mapping[str, Any]) -> bytes:
     if values["offset"] is not None:
         return _read(values["count"], lambda size, done: os.pread(descriptor, size, values["offset"] + done))
     return _read(values["count"], lambda size, _: os.read(descriptor, size))
+
+
+def _read(count: int | None, read: Callable[[int, int], bytes]) -> bytes:
+    """Up to `count` bytes, or all; `read` gets how many to read at most, and how many were read before."""
+    content = bytearray()
+    while count is None or len(content) < count:
+        piece = read(BUFFER if count is None else count - len(content), len(content))
+        if not piece:
+            break
+        content += piece
+    return bytes(content)

@@ -2,15 +2,16 @@
 
 Rule 1: one table says all of it: keys, types, defaults, and the section where ASGI says so.
 Rule 2: what is read comes out as a new dict with every key of the table, so that nobody else knows the defaults.
-Rule 3: an iterable is read once. A key that the table does not have is left out, and is no error (ASGI, Error handling).
+Rule 3: an iterable is read once. A key that the table does not have is left out, and is no error (ASGI 3.0, Error
+        handling).
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from reprlib import Repr
 from typing import Any, TypeAlias
 
@@ -175,7 +176,7 @@ def _links(value: Any) -> list[bytes]:
 
 
 def _absolute_path(value: Any) -> str:
-    if not os.path.isabs(_text(value)):
+    if not Path(_text(value)).is_absolute():
         raise ValueError(f"{value!r} is no absolute path")
     return str(value)
 

@@ -1,4 +1,4 @@
-"""The reference's CORS middleware: against a browser that follows the Fetch standard, a cache, and other applications."""
+"""The reference's CORS middleware: against a browser that follows the Fetch standard, a cache, and applications."""
 
 from __future__ import annotations
 
@@ -188,7 +188,6 @@ async def test_no_star_goes_out_where_credentials_are_allowed(
 # Preflights
 
 
-@enforces("APP-CALL-02")
 async def test_an_allowed_preflight_is_answered_without_the_application() -> None:
     inner = Answer()
     app = CORS(
@@ -324,6 +323,7 @@ async def test_for_any_origin_with_credentials_the_origin_is_named() -> None:
     assert cors_headers(await ask(app)) == {"allow-origin": SITE, "allow-credentials": "true"}
     assert cors_headers(await ask(app, origin=OTHER)) == {"allow-origin": OTHER, "allow-credentials": "true"}
     assert cors_headers(await ask(app, origin="null")) == {}
+    assert cors_headers(await ask(app, origin="*")) == {}
 
 
 @pytest.mark.parametrize(
@@ -483,7 +483,7 @@ async def test_messages_that_do_not_start_a_response_go_through_unchanged() -> N
     assert (log.start["trailers"], log.start["zzz"]) == (True, 1)
 
 
-@enforces("APP-MW-03", "HTTP-REQ-03")
+@enforces("APP-MW-03")
 async def test_the_body_of_a_request_goes_through() -> None:
     seen: list[Message] = []
 
@@ -521,13 +521,15 @@ async def test_the_scope_of_the_caller_is_not_changed() -> None:
         scope["headers"].append((b"x-mine", b"1"))
         await Answer()(scope, receive, send)
 
+    async def receive() -> Message:
+        return body_events()[0]
+
+    async def send(message: Message, /) -> None:
+        return None
+
     scope = http_scope(headers=[(b"origin", SITE.encode())])
-    await CORS(inner, allow_origins=[SITE])(scope, body_events, Answer().__call__ if False else _ignore)
+    await CORS(inner, allow_origins=[SITE])(scope, receive, send)
     assert scope == http_scope(headers=[(b"origin", SITE.encode())])
-
-
-async def _ignore(message: Message) -> None:
-    return None
 
 
 @enforces("HTTP-SCOPE-09")
@@ -544,7 +546,6 @@ async def test_a_scope_may_have_no_headers() -> None:
     assert (log.status, cors_headers(log)) == (200, {})
 
 
-@enforces("HTTP-DISC-03")
 async def test_a_client_that_is_gone_is_not_sent_to_again() -> None:
     request = [(b"origin", SITE.encode()), (b"access-control-request-method", b"GET")]
     log = await play(

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import pytest
 import starlette.datastructures
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -124,7 +124,7 @@ class TestMultiDict:
         ],
     )
     def test_repr_shows_how_to_make_it(self, data: Mapping[str, Any]) -> None:
-        again = eval(repr(data))  # noqa: S307 - of a text that this test has made
+        again = eval(repr(data))
         assert type(again) is type(data)
         assert again == data
 
@@ -340,10 +340,6 @@ class TestHeaders:
             Headers({name: value})
         with pytest.raises(ValueError, match=words):
             Headers([("a", "1"), (name, value)])
-        with pytest.raises(ValueError, match=words):
-            Headers(
-                Headers(raw=[(name.encode("utf-8", "replace"), value.encode())]) if False else {name: value}
-            )
 
     @pytest.mark.parametrize("value", [5, b"5", None])
     def test_a_value_that_is_no_text_is_refused(self, value: Any) -> None:
@@ -437,6 +433,7 @@ class MutableHeadersMachine(RuleBasedStateMachine):
         assert_reads_as(self.origin, [("host", "a"), ("x-a", "1"), ("host", "b")])
 
 
+MutableHeadersMachine.TestCase.settings = settings(max_examples=50, stateful_step_count=25)
 TestMutableHeadersAgainstAList = enforces("HTTP-RESP-03", "HTTP-RESP-04", "HTTP-RESP-13")(
     MutableHeadersMachine.TestCase
 )
@@ -524,7 +521,7 @@ class TestState:
 
     def test_what_is_missing_says_what_is_there_and_what_to_do(self) -> None:
         state = State({"database": 1, "cache": 2})
-        with pytest.raises(AttributeError, match="no 'db'; it has 'database', 'cache'. Set it before"):
+        with pytest.raises(AttributeError, match=r"no 'db'; it has 'database', 'cache'\. Set it before"):
             state.db  # noqa: B018 - looking it up is the test
         with pytest.raises(AttributeError, match="no 'db'; it has 'database'"):
             del state.db

@@ -9,18 +9,20 @@ import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import FrozenInstanceError
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fastasgi_reference.datastructures import Headers, MultiDict
 from fastasgi_reference.exceptions import HTTPException
 from fastasgi_reference.formdata import FormData, FormLimits, UploadFile, parse_urlencoded
 
+UNHURRIED = settings(deadline=None)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 MEGABYTE = 1024 * 1024
 
@@ -38,7 +40,7 @@ async def parse(*chunks: bytes, limits: FormLimits | None = None) -> list[tuple[
 def split(body: bytes, places: Iterable[int]) -> list[bytes]:
     """`body` cut at `places`, which need not be in order, or in the body at all."""
     cuts = [0, *sorted(min(place, len(body)) for place in places), len(body)]
-    return [body[start:end] for start, end in zip(cuts, cuts[1:], strict=False)]
+    return [body[start:end] for start, end in pairwise(cuts)]
 
 
 class DiskFile:
@@ -53,13 +55,13 @@ class DiskFile:
         self.go.set()
 
     def read(self, size: int = -1) -> bytes:
-        return self._step("read", lambda: self.content.read(size))
+        return cast(bytes, self._step("read", lambda: self.content.read(size)))
 
     def write(self, data: bytes) -> int:
-        return self._step("write", lambda: self.content.write(data))
+        return cast(int, self._step("write", lambda: self.content.write(data)))
 
     def seek(self, offset: int) -> int:
-        return self._step("seek", lambda: self.content.seek(offset))
+        return cast(int, self._step("seek", lambda: self.content.seek(offset)))
 
     def tell(self) -> int:
         return self.content.tell()
@@ -130,6 +132,7 @@ async def test_an_upload_may_know_nothing_but_its_file() -> None:
     assert upload.size is None
 
 
+@UNHURRIED
 @given(data=st.binary(), size=st.integers(0, 10), offset=st.integers(0, 10))
 async def test_reading_and_seeking(data: bytes, size: int, offset: int) -> None:
     for upload in (UploadFile(BytesIO(data)), disk_upload(data)[0]):
@@ -140,6 +143,7 @@ async def test_reading_and_seeking(data: bytes, size: int, offset: int) -> None:
         assert await upload.read(-1) == data[offset:]
 
 
+@UNHURRIED
 @given(
     pieces=st.lists(st.tuples(st.integers(0, 20), st.binary(max_size=20))), limit=st.sampled_from([0, 1, 10])
 )
@@ -147,7 +151,8 @@ async def test_the_size_is_that_of_the_file_wherever_it_was_written(
     pieces: list[tuple[int, bytes]], limit: int
 ) -> None:
     file = BytesIO()
-    upload = UploadFile(cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=limit)), size=0)
+    spool = tempfile.SpooledTemporaryFile(max_size=limit)  # noqa: SIM115 - the upload closes it
+    upload = UploadFile(cast(BinaryIO, spool), size=0)
     for place, data in pieces:
         file.seek(min(place, len(file.getvalue())))
         await upload.seek(min(place, len(file.getvalue())))
@@ -377,6 +382,7 @@ async def test_a_body_without_chunks_is_an_empty_form() -> None:
     assert form == FormData()
 
 
+@UNHURRIED
 @given(pairs=st.lists(st.tuples(TEXT, TEXT), max_size=20), places=st.lists(st.integers(0, 300)))
 async def test_what_is_encoded_is_read_back_however_it_is_split(
     pairs: list[tuple[str, str]], places: list[int]
@@ -384,6 +390,7 @@ async def test_what_is_encoded_is_read_back_however_it_is_split(
     assert await parse(*split(urlencode(pairs).encode(), places)) == pairs
 
 
+@UNHURRIED
 @given(
     body=st.text("a=&+%20;\xe9", max_size=30).map(lambda text: text.encode()),
     places=st.lists(st.integers(0, 30)),
@@ -412,7 +419,7 @@ async def test_a_thousand_fields_are_enough() -> None:
 async def test_one_field_over_the_limit_is_too_many(body: bytes) -> None:
     assert len(await parse(body, limits=FormLimits(max_fields=3))) == 3
     for chunks in ([body], split(body, range(len(body)))):
-        with pytest.raises(HTTPException, match="413: .*more than 2 fields"):
+        with pytest.raises(HTTPException, match=r"413: .*more than 2 fields"):
             await parse(*chunks, limits=FormLimits(max_fields=2))
 
 
@@ -452,7 +459,7 @@ async def test_names_and_values_are_measured_as_they_are_sent(body: bytes, fits:
         if fits:
             assert await parse(*chunks, limits=FormLimits(max_part_size=4)) == await parse(body)
         else:
-            with pytest.raises(HTTPException, match="413: .*more than 4 bytes"):
+            with pytest.raises(HTTPException, match=r"413: .*more than 4 bytes"):
                 await parse(*chunks, limits=FormLimits(max_part_size=4))
 
 

@@ -1,10 +1,7 @@
-"""The reference's path templates, called directly, and the package that hands them out."""
+"""The reference's path templates, called directly."""
 
 from __future__ import annotations
 
-import importlib
-import sys
-from types import ModuleType
 from typing import Any
 from urllib.parse import unquote
 from uuid import UUID
@@ -13,7 +10,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import fastasgi_reference
 from fastasgi_reference.paths import CompiledPath, Converter, compile_path
 
 SEGMENTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/"), min_size=1)
@@ -212,29 +208,5 @@ def test_a_literal_matches_itself_alone(literal: str, other: str) -> None:
     assert (template.match(other) == {}) is (literal == other)
 
 
-def test_the_package_hands_out_its_names_when_they_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    fresh = _imported_afresh(monkeypatch)
-    assert "fastasgi_reference.paths" not in sys.modules
-    assert isinstance(fresh.compile_path("/"), fresh.paths.CompiledPath)
-    assert fresh.Converter is fresh.paths.Converter
-    assert {"Converter", "compile_path"} <= set(dir(fresh))
-
-
-def test_the_package_has_no_other_names() -> None:
-    with pytest.raises(AttributeError, match="module 'fastasgi_reference' has no attribute 'compile_paths'"):
-        fastasgi_reference.compile_paths  # noqa: B018 - looking it up is the test
-
-
-def test_every_name_that_the_package_announces_is_there() -> None:
-    for name in fastasgi_reference.__all__:
-        assert getattr(fastasgi_reference, name) is not None
-
-
 def test_a_template_is_what_compile_path_makes() -> None:
     assert isinstance(compile_path("/"), CompiledPath)
-
-
-def _imported_afresh(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    for name in ("fastasgi_reference", "fastasgi_reference.paths"):
-        monkeypatch.delitem(sys.modules, name)
-    return importlib.import_module("fastasgi_reference")
