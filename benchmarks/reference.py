@@ -1,4 +1,5 @@
-"""The reference beside other frameworks: requests a second in process, without and with uvloop, side by side.
+"""The reference beside other frameworks: requests a second in process, without and with uvloop, side by side; then
+under uvicorn (`under_uvicorn.py`), and the memory that large bodies take (`big_bodies.py`).
 
 Each framework runs the application of `frameworks`, driven by the least of servers: a scope, a `receive` and a
 `send`. Rounds go in turn, A B C A B C ..., and each ratio is the median of those of paired rounds.
@@ -156,8 +157,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="three rounds instead of eleven, without uvloop")
-    parser.add_argument("--only", default="", help="only scenarios whose name holds this")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, and no uvloop")
+    parser.add_argument("--only", default="", help="only the scenarios in process whose name holds this")
     options = parser.parse_args()
     loops: dict[str, Any] = {"asyncio": None, "uvloop": uvloop.new_event_loop}
     for loop, factory in list(loops.items())[: 1 if options.quick else 2]:

@@ -4,7 +4,8 @@ Rule 1: the application meets a server by PEP 3333: text is bytes seen as latin-
         with the first bytes of the body and not before, and what it returned is closed on every way out.
 Rule 2: the event loop never waits for the thread, but the thread waits for it: until a piece of the body that it
         reads has come, until a piece that it sends has gone out. So nothing piles up on either side.
-Rule 3: one task, that of the ASGI call, reads and sends; the thread asks it to.
+Rule 3: the thread itself touches nothing of the event loop's: it asks the task of the ASGI call, which does one thing
+        after the other.
 Rule 4: once the call is over, because the client is gone or the server has cancelled it, the thread learns that at
         its next read or write. Nothing else can stop a thread.
 """
@@ -146,6 +147,7 @@ class _Desk:
         try:
             return await anext(self._chunks, None)
         except ClientDisconnect as error:
+            self._open = False  # to read again must not look like the end of the body
             raise _ClientGone(str(error)) from error
 
     async def _deliver(self, message: Message) -> None:

@@ -1,0 +1,1 @@
+"""Middleware: ASGI applications around an application, a module each."""
