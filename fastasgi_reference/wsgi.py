@@ -184,13 +184,18 @@ class _Answer:
 
     def run(self, app: WSGIApplication, environ: WSGIEnvironment) -> None:
         """Call the application and send all that it gives. Raises what it raises, and what sending raises."""
-        chunks = app(environ, self.start_response)
         try:
-            self._send_all(chunks)
-        finally:
-            close = getattr(chunks, "close", None)
-            if close is not None:
-                close()
+            chunks = app(environ, self.start_response)
+            try:
+                self._send_all(chunks)
+            finally:
+                close = getattr(chunks, "close", None)
+                if close is not None:
+                    close()
+        except (
+            StopIteration
+        ) as error:  # which a future of asyncio does not take: nobody would hear of the end
+            raise RuntimeError("the application raised StopIteration") from error
 
     def start_response(
         self, status: str, headers: list[tuple[str, str]], exc_info: ExceptionInfo | None = None
@@ -209,10 +214,8 @@ class _Answer:
             if error is not None and self.started:
                 raise error
         finally:
-            del (
-                exc_info,
-                error,
-            )  # they hold the traceback, and with it this frame, which holds them (PEP 3333)
+            # They hold the traceback, and with it this frame, which would hold them for ever (PEP 3333).
+            del exc_info, error
         code = _status_code(status)
         fields = _fields(headers)
         self._has_body = not (self._is_head or has_no_body(code))

@@ -10,7 +10,7 @@ Rule 4: state goes into the dict that the server gave, never into another one (A
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, TypeAlias, TypeVar
 
@@ -95,12 +95,12 @@ class Lifespan:
         """
         asked = False
         try:
-            async with AsyncExitStack() as hooks:
-                for hook in self._shutdown:
-                    hooks.push_async_callback(_run, hook)
+            try:
                 await send({"type": "lifespan.startup.complete"})
                 await _expect("lifespan.shutdown", receive)
                 asked = True
+            finally:
+                await _run_back(self._shutdown)
         except Exception as error:
             if not asked:
                 raise
@@ -122,6 +122,15 @@ async def _run(hook: Hook) -> None:
     done = hook()
     if inspect.isawaitable(done):
         await done
+
+
+async def _run_back(hooks: Sequence[Hook]) -> None:
+    """Run hooks from the last to the first. Of several that fail, the exceptions are chained."""
+    if hooks:
+        try:
+            await _run(hooks[-1])
+        finally:
+            await _run_back(hooks[:-1])
 
 
 async def _expect(kind: str, receive: Receive) -> None:

@@ -154,9 +154,8 @@ class Request(HTTPConnection):
     async def body(self) -> bytes:
         """The whole body, read at the first call. Several may wait for it. Raises what `stream` raises."""
         if self._body is None:
-            async with self._inbox.reading:
-                if self._body is None:
-                    self._body = b"".join([chunk async for chunk in self.stream()])
+            async with self._inbox.reading:  # whoever had to wait gets it from `stream` once more
+                self._body = b"".join([chunk async for chunk in self.stream()])
         return self._body
 
     async def text(self) -> str:
@@ -184,8 +183,8 @@ class Request(HTTPConnection):
         Raises HTTPException: 400 for a malformed body, 413 for one over `limits`, 415 for another content type.
         """
         async with self._inbox.reading:
-            if self._form is None:
-                self._form = await self._read_form(limits or FormLimits())
+            form = self._form
+            self._form = await self._read_form(limits or FormLimits()) if form is None else form
         return self._form
 
     async def _read_form(self, limits: FormLimits) -> FormData:
@@ -304,7 +303,7 @@ class _Inbox:
         while not (self.gone or self._is_full()):
             looking = self._looking = self._looking or asyncio.create_task(self._take())
             await asyncio.sleep(0)  # its turn: enough for an event that is there
-            if not looking.done():
+            if not looking.done() or looking.cancelled():
                 break
             if self._looking is looking:
                 self._looking = None
@@ -313,9 +312,10 @@ class _Inbox:
 
     async def close(self) -> None:
         """Stop looking."""
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.gather(self._looking, return_exceptions=True)
+        looking, self._looking = self._looking, None
+        if looking is not None:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
 
     async def _take(self) -> None:
         """Wait until there is something new. Of several who do, one calls `receive`; if it stops, another goes on."""

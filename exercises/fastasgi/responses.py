@@ -393,7 +393,7 @@ def _cookie_pair(key: str, value: str) -> str:
             f"cookie {key!r}: {value!r} holds a control character or one beyond ASCII. Encode it, for example "
             "with urllib.parse.quote (RFC 6265, 4.1.1)"
         )
-    return f"{key}={SimpleCookie().value_encode(value)[1]}"
+    return f"{key}={value if _COOKIE_OCTETS.fullmatch(value) else SimpleCookie().value_encode(value)[1]}"
 
 
 def _attribute(name: str, text: str) -> str:
@@ -419,5 +419,7 @@ _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", "
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_COOKIE_OCTETS = re.compile(r"[!#-+\--:<-\[\]-~]*")
+"""A cookie's value as it may stand without quotes (RFC 6265, section 4.1.1)."""
 _URL_CHARACTERS = ":/?#[]@!$&'()*+,;=%"
 """What a URL may hold beside the unreserved characters, `%` included: it is encoded already (RFC 3986)."""

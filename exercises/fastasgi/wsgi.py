@@ -4,7 +4,8 @@ Rule 1: the application meets a server by PEP 3333: text is bytes seen as latin-
         with the first bytes of the body and not before, and what it returned is closed on every way out.
 Rule 2: the event loop never waits for the thread, but the thread waits for it: until a piece of the body that it
         reads has come, until a piece that it sends has gone out. So nothing piles up on either side.
-Rule 3: one task, that of the ASGI call, reads and sends; the thread asks it to.
+Rule 3: the thread itself touches nothing of the event loop's: it asks the task of the ASGI call, which does one thing
+        after the other.
 Rule 4: once the call is over, because the client is gone or the server has cancelled it, the thread learns that at
         its next read or write. Nothing else can stop a thread.
 """
@@ -146,6 +147,7 @@ class _Desk:
         try:
             return await anext(self._chunks, None)
         except ClientDisconnect as error:
+            self._open = False  # to read again must not look like the end of the body
             raise _ClientGone(str(error)) from error
 
     async def _deliver(self, message: Message) -> None:
@@ -182,13 +184,18 @@ class _Answer:
 
     def run(self, app: WSGIApplication, environ: WSGIEnvironment) -> None:
         """Call the application and send all that it gives. Raises what it raises, and what sending raises."""
-        chunks = app(environ, self.start_response)
         try:
-            self._send_all(chunks)
-        finally:
-            close = getattr(chunks, "close", None)
-            if close is not None:
-                close()
+            chunks = app(environ, self.start_response)
+            try:
+                self._send_all(chunks)
+            finally:
+                close = getattr(chunks, "close", None)
+                if close is not None:
+                    close()
+        except (
+            StopIteration
+        ) as error:  # which a future of asyncio does not take: nobody would hear of the end
+            raise RuntimeError("the application raised StopIteration") from error
 
     def start_response(
         self, status: str, headers: list[tuple[str, str]], exc_info: ExceptionInfo | None = None
@@ -207,10 +214,8 @@ class _Answer:
             if error is not None and self.started:
                 raise error
         finally:
-            del (
-                exc_info,
-                error,
-            )  # they hold the traceback, and with it this frame, which holds them (PEP 3333)
+            # They hold the traceback, and with it this frame, which would hold them for ever (PEP 3333).
+            del exc_info, error
         code = _status_code(status)
         fields = _fields(headers)
         self._has_body = not (self._is_head or has_no_body(code))

@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from ..asgi_types import Message, Receive, Scope, Send
-from ..exceptions import ClientDisconnect
 from .failures import ClientGone, ProtocolError, Stalled, WebSocketClosed, WebSocketRefused
 from .watch import Complain, Watch
 
@@ -188,9 +187,8 @@ class Call:
         """Whether an exception only says that the client is gone (ASGI 3.0, Error handling)."""
         if isinstance(error, BaseExceptionGroup):
             return all(self._is_farewell(each) for each in error.exceptions)
-        return isinstance(error, ClientGone) or (
-            isinstance(error, ClientDisconnect) and self._connection.gone
-        )
+        names = {each.__name__ for each in type(error).__mro__}
+        return isinstance(error, ClientGone) or (self._connection.gone and not names.isdisjoint(_FAREWELLS))
 
 
 def as_asgi3(app: Callable[..., Any]) -> Callable[..., Awaitable[None]]:
@@ -215,5 +213,7 @@ def _takes(function: Callable[..., Any], number: int) -> bool:
     return True
 
 
+_FAREWELLS = ("ClientDisconnect", "WebSocketDisconnect")
+"""What frameworks, this one and others, call the exceptions by which they pass on that the client is gone."""
 _SPINS = 100
 """Each so many calls of `receive`, others get their turn: an application that only asks must not stop the loop."""

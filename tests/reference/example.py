@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from secrets import token_urlsafe
+from tempfile import TemporaryDirectory
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -39,6 +40,7 @@ from fastasgi_reference import (
     redirect_response,
     text_response,
 )
+from fastasgi_reference.concurrency import run_in_thread
 from fastasgi_reference.middleware.chain import CallNext
 from fastasgi_reference.middleware.compress import Compress
 from fastasgi_reference.middleware.cors import CORS
@@ -87,15 +89,15 @@ class Book:
 
 
 class Library:
-    """Books, their covers, who is logged in, what was mailed; and who is waiting for news."""
+    """Books, who is logged in, what was mailed, and who waits for news. Pictures are kept in the directory `covers`."""
 
-    def __init__(self) -> None:
-        self.covers: dict[int, tuple[str, bytes]] = {}
+    def __init__(self, covers: Path) -> None:
+        self.covers = covers
         self.sessions: dict[str, str] = {}
         self.mails: list[str] = []
         self._books: dict[int, Book] = {}
         self._number = 0
-        self._readers: set[asyncio.Queue[tuple[int, Book] | None]] = set()
+        self._readers: set[asyncio.Queue[tuple[int, Book]]] = set()
 
     def __iter__(self) -> Iterator[tuple[int, Book]]:
         return iter(sorted(self._books.items()))
@@ -119,36 +121,29 @@ class Library:
         self._books[number] = book
 
     def remove(self, number: int) -> None:
-        """Take a book out, with its cover. Raises BookNotFound."""
+        """Take a book out. Raises BookNotFound."""
         self[number]
         del self._books[number]
-        self.covers.pop(number, None)
 
     async def news(self, after: int) -> AsyncIterator[tuple[int, Book]]:
-        """The books with numbers above `after`: those that are there, then each as it comes, until the library closes."""
-        reader: asyncio.Queue[tuple[int, Book] | None] = asyncio.Queue()
+        """The books with numbers above `after`: those that are there, then each as it comes."""
+        reader: asyncio.Queue[tuple[int, Book]] = asyncio.Queue()
         self._readers.add(reader)
         try:
             for number, book in list(self):
                 if number > after:
                     yield number, book
-            while (new := await reader.get()) is not None:
-                yield new
+            while True:
+                yield await reader.get()
         finally:
             self._readers.discard(reader)
-
-    def close(self) -> None:
-        """End all that waits for news: a server that shuts down waits for its responses."""
-        for reader in self._readers:
-            reader.put_nowait(None)
 
 
 @asynccontextmanager
 async def lifespan(app: FastASGI) -> AsyncIterator[Mapping[str, Any]]:
     """Open the library at startup, and close it at shutdown. What is yielded is `request.state` of each request."""
-    library = Library()
-    yield {"library": library}
-    library.close()
+    with TemporaryDirectory() as covers:
+        yield {"library": Library(Path(covers))}
 
 
 # Books: a REST service. A dict or list that is returned becomes JSON.
@@ -199,18 +194,19 @@ async def upload_cover(request: Request, number: int) -> dict[str, Any]:
     cover = form.get("cover")
     if not isinstance(cover, UploadFile):
         raise HTTPException(422, "send a file as `cover`")
-    if cover.content_type not in ("image/png", "image/jpeg"):
-        raise HTTPException(415, "a cover is image/png or image/jpeg")
-    request.state.library.covers[number] = cover.content_type, await cover.read()
+    if cover.content_type != "image/png":
+        raise HTTPException(415, "a cover is a picture of the type image/png")
+    await run_in_thread(cover_of(request, number).write_bytes, await cover.read())
     return {"file": cover.filename, "size": cover.size, "caption": form.get("caption")}
 
 
 @books.get("/{number:int}/cover")
-async def show_cover(request: Request, number: int) -> Response:
-    media_type, content = request.state.library.covers.get(number, (None, None))
-    if content is None:
+def show_cover(request: Request, number: int) -> Response:
+    """A plain function: it runs in a thread, since it looks at the disk."""
+    cover = cover_of(request, number)
+    if not cover.exists():
         raise HTTPException(404, f"book {number} has no cover")
-    return Response(content, media_type=media_type)
+    return FileResponse(cover)
 
 
 @books.post("/{number:int}/loan")
@@ -225,6 +221,11 @@ async def borrow(request: Request, number: int) -> Response:
 def described(request: Request, number: int, book: Book) -> dict[str, Any]:
     """A book as JSON shows it, with the link to itself."""
     return {**asdict(book), "url": str(request.url_for("show_book", number=number))}
+
+
+def cover_of(request: Request, number: int) -> Path:
+    """Where the picture of a book is kept. Nothing in the path is what a client calls it."""
+    return Path(request.state.library.covers, f"{number}.png")
 
 
 async def explain_missing_book(request: Request, error: BookNotFound) -> Response:
@@ -266,8 +267,7 @@ async def log_out(request: Request) -> Response:
 
 
 @counter.get("/mails")
-def list_mails(request: Request) -> list[str]:
-    """A plain function: it runs in a thread."""
+async def list_mails(request: Request) -> list[str]:
     return list(request.state.library.mails)
 
 
@@ -294,7 +294,7 @@ async def echo(request: Request) -> StreamingResponse:
 async def export(request: Request) -> StreamingResponse:
     """All books, a line at a time. A plain generator: its steps run in threads."""
     headers = {"content-disposition": 'attachment; filename="books.csv"'}
-    return StreamingResponse(lines(request.state.library), headers=headers, media_type="text/csv")
+    return StreamingResponse(lines(list(request.state.library)), headers=headers, media_type="text/csv")
 
 
 @streams.get("/rules")
@@ -310,8 +310,8 @@ async def news(request: Request) -> EventStream:
     return EventStream(events(request.state.library, int(last) if last.isdecimal() else 0))
 
 
-def lines(library: Iterable[tuple[int, Book]]) -> Iterator[str]:
-    for number, book in list(library):
+def lines(books: Iterable[tuple[int, Book]]) -> Iterator[str]:
+    for number, book in books:
         line = io.StringIO()
         csv.writer(line).writerow([number, book.title, book.author, book.year])
         yield line.getvalue()
@@ -353,11 +353,14 @@ async def ask_about_a_book(websocket: WebSocket, number: int) -> None:
     except BookNotFound:
         await websocket.close(4004, f"there is no book {number}")
         return
-    async for question in websocket.iter_json():
-        if question not in book:
-            await websocket.close(CloseCode.POLICY_VIOLATION, "a book has a title, an author and a year")
-            return
-        await websocket.send_json({question: book[question]})
+    try:
+        async for question in websocket.iter_json():
+            if not isinstance(question, str) or question not in book:
+                await websocket.close(CloseCode.POLICY_VIOLATION, f"ask for {', '.join(book)}")
+                return
+            await websocket.send_json({question: book[question]})
+    except ValueError:
+        await websocket.close(CloseCode.INVALID_DATA, "ask in JSON")
 
 
 # Around it: middleware, and applications of others.
@@ -372,10 +375,11 @@ async def never_sniff(request: Request, call_next: CallNext) -> Response:
 
 def opening_hours(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """An old application, for WSGI."""
-    size = len(environ["wsgi.input"].read())
+    place = environ["PATH_INFO"].encode("latin-1").decode()  # PEP 3333, Unicode Issues
+    letter = environ["wsgi.input"].read()
     start_response("200 OK", [("Content-Type", "text/plain; charset=utf-8")])
-    yield f"{environ['SCRIPT_NAME']} | {environ['PATH_INFO']} | {size}\n".encode()
-    yield b"Monday to Friday, 9 to 5\n"
+    yield f"Thank you for {len(letter)} bytes to {place} below {environ['SCRIPT_NAME']}.\n".encode()
+    yield b"We are open from Monday to Friday, 9 to 5.\n"
 
 
 def create_app() -> FastASGI:

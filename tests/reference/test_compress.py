@@ -249,6 +249,9 @@ async def test_request_headers_of_any_form_are_read_and_handed_on() -> None:
         [TEXT, (b"content-encoding", b"br")],
         [TEXT, (b"Content-Encoding", b"identity")],
         [TEXT, (b"content-digest", b"sha-256=:abc=:")],
+        [TEXT, (b"repr-digest", b"sha-256=:abc=:")],
+        [TEXT, (b"digest", b"sha-256=abc=")],
+        [TEXT, (b"content-md5", b"abc=")],
     ],
 )
 async def test_what_is_encoded_already_or_live_stays_as_it_is(headers: list[tuple[bytes, bytes]]) -> None:

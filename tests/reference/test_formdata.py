@@ -7,6 +7,7 @@ import tempfile
 import threading
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError
 from io import BytesIO
 from itertools import pairwise
@@ -95,11 +96,16 @@ class MemoryFile(BytesIO):
 
 
 class WatchedSpool(tempfile.SpooledTemporaryFile[bytes]):
-    """A spooled file that notes in which threads it has rolled to disk."""
+    """A spooled file that notes in which threads it was written and has rolled to disk."""
 
     def __init__(self, max_size: int) -> None:
         super().__init__(max_size=max_size)
+        self.written_in: list[int] = []
         self.rolled_in: list[int] = []
+
+    def write(self, data: Any) -> int:
+        self.written_in.append(threading.get_ident())
+        return super().write(data)
 
     def rollover(self) -> None:
         self.rolled_in.append(threading.get_ident())
@@ -205,6 +211,7 @@ async def test_the_write_that_rolls_a_spooled_file_to_disk_is_in_a_thread() -> N
     assert spool.rolled_in == []
     await upload.write(b"")
     assert spool.rolled_in == []
+    assert spool.written_in == [threading.get_ident()] * 2
     await upload.write(b"y")
     assert len(spool.rolled_in) == 1
     assert spool.rolled_in != [threading.get_ident()]
@@ -223,6 +230,14 @@ async def test_a_spooled_file_may_have_rolled_before() -> None:
     assert await upload.read() == b"x" * 11
     await upload.close()
     assert spool.closed
+
+
+async def test_a_spooled_file_in_memory_can_be_closed_twice() -> None:
+    upload = UploadFile(cast(BinaryIO, WatchedSpool(max_size=10)))
+    await upload.write(b"abc")
+    await upload.close()
+    await upload.close()
+    assert upload.file.closed
 
 
 async def test_a_file_is_closed_only_after_a_write_that_nobody_waits_for_any_more() -> None:
@@ -276,6 +291,25 @@ async def test_a_file_is_closed_also_if_closing_is_cancelled() -> None:
     file.go.set()
     await upload.close()  # waits for the other, which is alone with the file
     assert file.log[:2] == ["close begins", "close ends"]
+
+
+async def test_a_file_is_closed_also_if_closing_is_cancelled_before_a_thread_is_free() -> None:
+    with ThreadPoolExecutor(max_workers=1) as only_thread:
+        asyncio.get_running_loop().set_default_executor(only_thread)
+        upload, file = disk_upload()
+        go = threading.Event()
+        busy = asyncio.create_task(asyncio.to_thread(go.wait, 10))
+        closing = asyncio.create_task(upload.close())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        assert file.log == []
+        go.set()
+        await busy
+        await asyncio.to_thread(lambda: None)  # comes after all that the thread had to do
+        assert file.log == ["close begins", "close ends"]
 
 
 # FormData

@@ -105,7 +105,7 @@ async def test_what_is_encrypted_passes_through_untouched(scheme: str) -> None:
         assert seen.pop() == scope
 
 
-@enforces("WS-CONN-01", "WS-CLOSE-01", "WS-404-01", "EXT-DENY-01", "WS-SCOPE-01")
+@enforces("WS-CONN-01", "WS-CLOSE-01", "EXT-DENY-01", "WS-SCOPE-01")
 @pytest.mark.parametrize("keys", [{}, {"scheme": ...}, {"extensions": None}, {"extensions": ...}])
 async def test_a_websocket_without_encryption_is_closed_before_it_is_accepted(keys: dict[str, Any]) -> None:
     log = await play(HTTPSRedirect(hello), websocket_scope(**keys), [CONNECT])

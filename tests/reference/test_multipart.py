@@ -442,7 +442,7 @@ def test_headers_are_kept_in_order_and_found_in_any_case() -> None:
         b"x-a:\t2 \t",
         b"Empty:",
         b"X-Latin: \xe9",
-        b"X-Colon: a:b",
+        b"X-Colon: a:\x0b",
     ]
     headers = one_part(part_with(b"form-data; name=a", *lines)).headers
     assert headers.raw == [
@@ -452,7 +452,7 @@ def test_headers_are_kept_in_order_and_found_in_any_case() -> None:
         (b"x-a", b"2"),
         (b"empty", b""),
         (b"x-latin", b"\xe9"),
-        (b"x-colon", b"a:b"),
+        (b"x-colon", b"a:\x0b"),
     ]
     assert headers["CONTENT-TYPE"] == "text/plain"
 
@@ -613,6 +613,15 @@ def traced_memory() -> Iterator[None]:
         yield
     finally:
         tracemalloc.stop()
+
+
+def test_a_parser_that_has_failed_keeps_nothing() -> None:
+    parser = MultipartParser(BOUNDARY)
+    with traced_memory():
+        for chunk in (b"--frontier\r\n\r\n", b"", b""):
+            with pytest.raises(MultipartError):
+                parser.feed(chunk + b"x" * MEGABYTE)
+        assert tracemalloc.get_traced_memory()[0] < MEGABYTE // 2
 
 
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS.keys())

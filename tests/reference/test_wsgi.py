@@ -195,7 +195,7 @@ async def test_headers_that_would_pass_for_another_are_left_out() -> None:
     assert environ["HTTP_X_FORWARDED_FOR"] == "real"
 
 
-@enforces("HTTP-SCOPE-01", "HTTP-SCOPE-03", "HTTP-SCOPE-14", "HTTP-SCOPE-15", "HTTP-SCOPE-16")
+@enforces("APP-SCOPE-04", "HTTP-SCOPE-01", "HTTP-SCOPE-03", "HTTP-SCOPE-14", "HTTP-SCOPE-15", "HTTP-SCOPE-16")
 async def test_what_a_server_may_leave_out() -> None:
     absent = dict.fromkeys(
         ("asgi", "http_version", "scheme", "raw_path", "root_path", "headers", "client", "server", "state"),
@@ -695,7 +695,7 @@ async def test_a_status_without_a_body_has_neither_body_nor_length(status: int) 
 # Ends
 
 
-@enforces("APP-MW-04", "HTTP-RESP-15")
+@enforces("APP-MW-04")
 async def test_an_error_before_the_response_goes_on_to_the_server() -> None:
     mine = LookupError("mine")
 
@@ -705,6 +705,15 @@ async def test_an_error_before_the_response_goes_on_to_the_server() -> None:
     log = await ask(app)
     assert log.raised is mine
     assert log.sent == []
+
+
+async def test_a_stray_stop_iteration_is_an_error_too() -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        return next(iter([]))
+
+    log = await ask_sloppy(app)
+    assert isinstance(log.raised, RuntimeError)
+    assert isinstance(log.raised.__cause__, StopIteration)
 
 
 @enforces("HTTP-RESP-16")
