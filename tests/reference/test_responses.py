@@ -17,6 +17,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from fastasgi_reference.asgi_types import Message
 from fastasgi_reference.datastructures import Headers
 from fastasgi_reference.exceptions import HTTPException
 from fastasgi_reference.requests import Request
@@ -33,7 +34,6 @@ from fastasgi_reference.responses import (
 from fastasgi_reference.urls import URL
 from tests.reference.conversation import (
     Log,
-    Message,
     body_events,
     http_scope,
     lifespan_scope,
@@ -76,7 +76,15 @@ class Text(str):
 # ---- a response whose body is at hand
 
 
-@enforces("HTTP-RESP-01", "HTTP-RESP-02", "HTTP-RESP-03", "HTTP-RESP-07", "HTTP-RESP-08", "HTTP-RESP-10", "APP-CALL-02")
+@enforces(
+    "HTTP-RESP-01",
+    "HTTP-RESP-02",
+    "HTTP-RESP-03",
+    "HTTP-RESP-07",
+    "HTTP-RESP-08",
+    "HTTP-RESP-10",
+    "APP-CALL-02",
+)
 @pytest.mark.parametrize(
     ("content", "media_type", "body", "content_type"),
     [
@@ -291,9 +299,11 @@ async def test_a_request_reads_what_a_json_response_writes(value: Any) -> None:
     assert json.loads(response.body) == value
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), [{"a": -float("inf")}], {float("nan"): 1}, "\ud800"])
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), [{"a": -float("inf")}], {float("nan"): 1}, "\ud800"]
+)
 def test_json_that_others_could_not_read_is_refused(value: Any) -> None:
-    with pytest.raises(ValueError, match="JSON|surrogates"):
+    with pytest.raises(ValueError, match=r"JSON|surrogates"):
         json_response(value)
 
 
@@ -459,7 +469,9 @@ async def test_each_cookie_has_a_header_of_its_own() -> None:
         ("k", "v", {"expires": datetime(2030, 1, 1)}),  # noqa: DTZ001 - that is the mistake
     ],
 )
-def test_a_cookie_that_would_be_something_else_is_refused(key: str, value: str, options: dict[str, Any]) -> None:
+def test_a_cookie_that_would_be_something_else_is_refused(
+    key: str, value: str, options: dict[str, Any]
+) -> None:
     response = Response()
     with pytest.raises(ValueError, match=r"."):
         response.set_cookie(key, value, **options)
@@ -579,6 +591,12 @@ async def test_a_background_task_that_raises_stops_the_rest() -> None:
 
 
 # ---- streams
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let others go on until it holds."""
+    while not condition():  # noqa: ASYNC110 - no event tells
+        await asyncio.sleep(0)
 
 
 async def never() -> Message:
@@ -707,17 +725,442 @@ def generated(*chunks: Any) -> Iterator[Any]:
         AsyncFile,
         lambda *chunks: list(chunks),
         lambda *chunks: chunks,
-        lambda *chunks: dict.fromkeys(chunks),
         generated,
         Plain,
         Container,
     ],
 )
 async def test_a_stream_of_any_kind_of_iterable(make: Callable[..., Any], version: str) -> None:
-    response = StreamingResponse(make(b"a", "é", b"", Bytes(b"b"), bytearray(b"c")) if make is not dict else {})
+    response = StreamingResponse(make(b"a", "é", b"", Bytes(b"b"), bytearray(b"c")))
     log = await play(response, http_scope(asgi={"version": "3.0", "spec_version": version}), [])
     assert log.raised is None
     assert [message["body"] for message in log.sent[1:]] == [b"a", "é".encode(), b"", b"b", b"c", b""]
     assert [message.get("more_body", False) for message in log.sent[1:]] == [True] * 5 + [False]
     assert log.headers == []
     assert (log.received == 0) == (version in ("2.4", "2.10"))
+
+
+@enforces("HTTP-RESP-17")
+@pytest.mark.parametrize("make", [list, Source().generator, Plain, AsyncContainer])
+async def test_a_stream_of_nothing_ends_with_one_message(make: Callable[[], Any]) -> None:
+    log = await played(StreamingResponse(make()))
+    assert log.types == ["http.response.start", "http.response.body"]
+    assert log.complete
+
+
+@pytest.mark.parametrize(
+    ("media_type", "headers", "expected"),
+    [
+        (None, None, []),
+        ("text/csv", None, [("content-type", "text/csv; charset=utf-8")]),
+        ("application/x-ndjson", {"x": "1"}, [("x", "1"), ("content-type", "application/x-ndjson")]),
+        (
+            "text/csv",
+            {"Content-Type": "a/b", "Content-Length": "1"},
+            [("content-type", "a/b"), ("content-length", "1")],
+        ),
+    ],
+)
+async def test_the_headers_of_a_stream(
+    media_type: str | None, headers: dict[str, str] | None, expected: list[tuple[str, str]]
+) -> None:
+    response = StreamingResponse([b"x"], 206, headers, media_type)
+    log = await played(response)
+    assert (log.status, log.headers) == (206, expected)
+    assert response.media_type == dict(expected).get("content-type")
+
+
+async def function() -> AsyncIterator[bytes]:
+    yield b"never called"
+
+
+@pytest.mark.parametrize("chunks", [b"x", "x", bytearray(b"x"), memoryview(b"x"), 5, None, function])
+def test_what_is_no_stream_is_refused(chunks: Any) -> None:
+    with pytest.raises(TypeError, match="use Response"):
+        StreamingResponse(chunks)
+
+
+def test_the_body_of_a_stream_is_not_at_hand() -> None:
+    response = StreamingResponse([b"x"])
+    with pytest.raises(RuntimeError, match="chunks"):
+        _ = response.body
+    with pytest.raises(RuntimeError, match="chunks"):
+        response.body = b"x"
+    assert "content-length" not in response.headers
+
+
+@enforces("HTTP-RESP-16")
+@pytest.mark.parametrize("chunk", [5, None, ["x"]])
+@pytest.mark.parametrize("version", ["2.3", "2.5"])
+async def test_a_chunk_of_another_type_ends_the_stream_in_an_error(chunk: Any, version: str) -> None:
+    source = Source(b"a", chunk, b"b")
+    log = await play(StreamingResponse(source.generator()), with_version(version))
+    assert isinstance(log.raised, TypeError)
+    assert not log.complete
+    assert source.log[-1] == "closed"
+
+
+def with_version(version: str, method: str = "GET") -> dict[str, Any]:
+    return http_scope(method, asgi={"version": "3.0", "spec_version": version})
+
+
+# ---- streams end: the iterator is closed
+
+
+@enforces("HTTP-RESP-16", "HTTP-RESP-14")
+@pytest.mark.parametrize("version", ["2.3", "2.5"])
+@pytest.mark.parametrize("error", [LookupError("2nd chunk"), TimeoutError("its own")])
+async def test_an_iterator_that_raises_leaves_the_response_without_an_end(
+    version: str, error: Exception
+) -> None:
+    ran: list[str] = []
+
+    async def background() -> None:
+        ran.append("background")
+
+    source = Source(b"a", error=error)
+    log = await play(StreamingResponse(source.generator(), background=background), with_version(version))
+    assert log.raised is error
+    assert log.types == ["http.response.start", "http.response.body"]
+    assert not log.complete
+    assert (source.log[-1], ran) == ("closed", [])
+
+
+async def test_a_plain_iterator_that_raises_is_closed_too() -> None:
+    class Failing(Plain):
+        def __next__(self) -> Any:
+            raise LookupError("at once")
+
+    chunks = Failing()
+    log = await play(StreamingResponse(chunks), http_scope())
+    assert isinstance(log.raised, LookupError)
+    assert chunks.closed == 1
+
+
+@enforces("HTTP-DISC-03", "HTTP-DISC-04", "APP-ERR-01")
+@pytest.mark.parametrize("version", ["2.3", "2.5"])
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
+async def test_a_send_that_fails_stops_and_closes_the_iterator(place: int, version: str) -> None:
+    ran: list[str] = []
+
+    async def background() -> None:
+        ran.append("background")
+
+    for chunks in (Source(b"a", b"b"), Plain(b"a", b"b"), Container(b"a", b"b"), AsyncContainer(b"a", b"b")):
+        given: Any = chunks.generator() if isinstance(chunks, Source) else chunks
+        error = ConnectionResetError("gone")
+        response = StreamingResponse(given, background=background)
+        log = await play(response, with_version(version), fail_send_at=place, error=error)
+        assert log.raised is error
+        assert len(log.sent) == place + 1
+        assert ran == []
+        assert_closed(chunks, pulled=min(place, 2))
+
+
+def assert_closed(chunks: Source | Plain | Container | AsyncContainer, pulled: int) -> None:
+    """Nothing more was taken than what was sent, and all that was begun or given is closed, once."""
+    if isinstance(chunks, Source):
+        assert chunks.pulled == pulled
+        assert chunks.log[-1:] == (["closed"] if pulled else [])
+    elif isinstance(chunks, Plain):
+        assert chunks.closed == 1
+        assert threading.get_ident() not in chunks.threads
+    elif isinstance(chunks, Container):
+        assert chunks.closed == 1
+        assert [iterator.closed for iterator in chunks.iterators] == [1] * bool(pulled)
+    else:
+        assert chunks.closed == 1
+        assert_closed(chunks.source, pulled)
+
+
+@enforces("HTTP-RESP-11", "HTTP-RESP-12")
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
+@pytest.mark.parametrize("version", ["2.3", "2.5"])
+async def test_a_stream_that_is_not_wanted_is_not_pulled_but_closed(
+    method: str, status: int, version: str
+) -> None:
+    for chunks in (Source(b"a"), Plain(b"a"), Container(b"a"), AsyncContainer(b"a")):
+        given: Any = chunks.generator() if isinstance(chunks, Source) else chunks
+        log = await play(StreamingResponse(given, status, {"x": "1"}), with_version(version, method), [])
+        assert log.raised is None
+        assert (log.types, log.body) == (["http.response.start", "http.response.body"], b"")
+        assert (log.status, log.header("x"), log.received) == (status, "1", 0)
+        assert_closed(chunks, pulled=0)
+    file = AsyncFile(b"a")
+    await play(StreamingResponse(file, status), with_version(version, method), [])
+    assert file.closed == 1
+
+
+async def test_a_stream_is_closed_on_the_wrong_connection_too() -> None:
+    chunks = Plain(b"a")
+    log = await play(StreamingResponse(chunks), websocket_scope(), [])
+    assert isinstance(log.raised, RuntimeError)
+    assert chunks.closed == 1
+
+
+async def test_a_stream_that_can_be_gone_through_again_can_be_sent_again() -> None:
+    response = StreamingResponse([b"a", b"b"])
+    first, second = await asyncio.gather(played(response), played(response))
+    assert first.body == second.body == b"ab"
+
+
+@enforces("HTTP-DISC-04")
+@pytest.mark.parametrize("version", ["2.3", "2.5"])
+async def test_a_cancelled_stream_is_closed_in_its_own_task(version: str) -> None:
+    source = Source(b"a", asyncio.Event())
+    sent: list[Message] = []
+
+    async def send(message: Message, /) -> None:
+        sent.append(message)
+
+    task = asyncio.create_task(StreamingResponse(source.generator())(with_version(version), blocks, send))
+    await until(lambda: source.pulled == 2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert source.log == ["CancelledError", "closed"]
+    assert source.tasks == {task}
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+
+
+async def blocks() -> Message:
+    await asyncio.Event().wait()
+    raise AssertionError("never reached")
+
+
+@enforces("HTTP-DISC-04")
+@pytest.mark.parametrize("version", ["2.3", "2.5"])
+async def test_a_stream_that_is_cancelled_in_send_is_closed_in_its_own_task(version: str) -> None:
+    source = Source(b"a", b"b")
+    blocked = asyncio.Event()
+
+    async def send(message: Message, /) -> None:
+        if message["type"] == "http.response.body":
+            blocked.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(StreamingResponse(source.generator())(with_version(version), blocks, send))
+    await blocked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert source.log == ["GeneratorExit", "closed"]
+    assert (source.tasks, source.pulled) == ({task}, 1)
+
+
+@pytest.mark.parametrize("version", ["2.3", "2.5"])
+async def test_a_stream_that_is_cancelled_again_and_again_ends_as_cancelled(version: str) -> None:
+    source = Source(b"a", asyncio.Event())
+
+    async def send(message: Message, /) -> None: ...
+
+    task = asyncio.create_task(StreamingResponse(source.generator())(with_version(version), blocks, send))
+    await until(lambda: source.pulled == 2)
+    while not task.done():
+        task.cancel()
+        await asyncio.sleep(0)
+    assert task.cancelled()
+    assert source.log[0] == "CancelledError"
+
+
+@enforces("HTTP-DISC-04")
+@pytest.mark.parametrize("version", ["2.3", "2.5"])
+@pytest.mark.parametrize("times", [1, 3])
+async def test_a_plain_iterator_is_closed_after_the_step_in_which_it_was_left(
+    version: str, times: int
+) -> None:
+    chunks = Plain(b"a", b"b")
+    chunks.go.clear()
+
+    async def send(message: Message, /) -> None: ...
+
+    task = asyncio.create_task(StreamingResponse(chunks)(with_version(version), blocks, send))
+    await asyncio.to_thread(chunks.begun.wait)
+    for _ in range(times):
+        task.cancel()
+        for _ in range(5):
+            await asyncio.sleep(0)
+    assert chunks.closed == 0
+    chunks.go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await until(lambda: chunks.closed > 0)
+    assert chunks.closed == 1
+    assert threading.get_ident() not in chunks.threads
+
+
+# ---- streams and clients that go away
+
+
+def vanishing(after: Callable[[], bool]) -> Callable[[], Awaitable[Message]]:
+    """A `receive` that tells that the client is gone, as soon as `after()`."""
+
+    async def receive() -> Message:
+        await until(after)
+        return DISCONNECT
+
+    return receive
+
+
+@enforces("HTTP-DISC-04", "HTTP-DISC-02")
+async def test_a_stream_that_waits_is_stopped_when_the_client_goes() -> None:
+    ran: list[str] = []
+
+    async def background() -> None:
+        ran.append("background")
+
+    sent: list[Message] = []
+
+    async def send(message: Message, /) -> None:
+        sent.append(message)
+
+    source = Source(b"a", asyncio.Event())
+    response = StreamingResponse(source.generator(), background=background)
+    await response(http_scope(asgi=OLD), vanishing(lambda: source.pulled == 2), send)
+    assert source.log == ["CancelledError", "closed"]
+    assert source.tasks == {asyncio.current_task()}
+    assert [message.get("more_body") for message in sent] == [None, True]
+    assert ran == []
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+@enforces("HTTP-DISC-04")
+async def test_a_stream_that_never_waits_is_stopped_when_the_client_goes() -> None:
+    """Under a server whose `send` never waits, nor fails when the client is gone."""
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x"
+
+    async def send(message: Message, /) -> None:
+        nonlocal sent
+        sent += 1
+
+    await StreamingResponse(endless())(http_scope(asgi=OLD), vanishing(lambda: sent > 3), send)
+    assert 3 < sent < 20
+
+
+async def test_events_before_the_disconnect_are_passed_over() -> None:
+    source = Source(b"a", asyncio.Event())
+    log = await play(
+        StreamingResponse(source.generator()), http_scope(asgi=OLD), body_events(b"1", b"2"), end="disconnect"
+    )
+    assert log.raised is None
+    assert (log.received, log.complete) == (3, False)
+    assert source.log[-1] == "closed"
+
+
+async def test_a_stream_that_takes_its_cancellation_for_its_end_is_not_complete() -> None:
+    async def stubborn() -> AsyncIterator[bytes]:
+        yield b"a"
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return
+
+    log = await play(StreamingResponse(stubborn()), http_scope(asgi=OLD), [], end="disconnect")
+    assert log.raised is None
+    assert not log.complete
+
+
+async def test_a_disconnect_that_tells_that_all_was_sent_stops_nothing() -> None:
+    """A server may say so while its `send` of the last message is still at work (ASGI HTTP, Disconnect)."""
+    ran: list[str] = []
+    complete = asyncio.Event()
+
+    async def background() -> None:
+        ran.append("background")
+
+    async def receive() -> Message:
+        await complete.wait()
+        return DISCONNECT
+
+    async def send(message: Message, /) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            complete.set()
+            for _ in range(5):
+                await asyncio.sleep(0)
+            ran.append("sent")
+
+    await StreamingResponse([b"a"], background=background)(http_scope(asgi=OLD), receive, send)
+    assert ran == ["sent", "background"]
+
+
+async def test_a_receive_that_fails_says_nothing_about_the_response() -> None:
+    log = await play(StreamingResponse(Source(b"a", b"b").generator()), http_scope(asgi=OLD), [], end="raise")
+    assert log.raised is None
+    assert (log.received, log.body, log.complete) == (1, b"ab", True)
+
+
+async def test_nobody_watches_any_more_when_the_stream_has_ended() -> None:
+    watching: list[str] = []
+
+    async def receive() -> Message:
+        watching.append("begun")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            watching.append("ended")
+        raise AssertionError("never reached")
+
+    async def send(message: Message, /) -> None: ...
+
+    await StreamingResponse([b"a", b"b"])(http_scope(asgi=OLD), receive, send)
+    assert watching == ["begun", "ended"]
+
+
+@enforces("HTTP-REQ-03", "HTTP-REQ-04", "HTTP-DISC-04")
+@given(st.lists(st.binary(max_size=5), max_size=6), st.sampled_from(["2.0", "2.3", "2.5"]))
+async def test_an_echo_streams_all_of_the_body_back(chunks: list[bytes], version: str) -> None:
+    async def echo(scope: Any, receive: Any, send: Any) -> None:
+        request = Request(scope, receive)
+        await StreamingResponse(request.stream())(scope, request.receive, send)
+
+    log = await play(echo, with_version(version, "POST"), body_events(*chunks))
+    assert log.raised is None
+    assert log.body == b"".join(chunks)
+    assert log.complete
+
+
+async def test_a_stream_is_pulled_no_faster_than_it_is_sent() -> None:
+    source = Source(*[b"x"] * 5)
+    ahead: list[int] = []
+    sent = 0
+
+    async def send(message: Message, /) -> None:
+        nonlocal sent
+        await asyncio.sleep(0)
+        ahead.append(source.pulled - sent)
+        sent += message["type"] == "http.response.body"
+
+    await StreamingResponse(source.generator())(http_scope(), never, send)
+    assert max(ahead) == 1
+
+
+async def test_a_plain_generator_keeps_its_context_from_step_to_step() -> None:
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="outside")
+
+    def generator() -> Iterator[str]:
+        yield variable.get()
+        token = variable.set("inside")
+        yield variable.get()
+        variable.reset(token)
+        yield variable.get()
+
+    variable.set("caller")
+    log = await played(StreamingResponse(generator()))
+    assert [message["body"] for message in log.sent[1:-1]] == [b"caller", b"inside", b"caller"]
+    assert variable.get() == "caller"
+
+
+@enforces("APP-CALL-03")
+async def test_responses_side_by_side_know_nothing_of_each_other() -> None:
+    def response(place: int) -> Response:
+        chunks = [b"%d" % place, b"-", b"%d" % place]
+        return StreamingResponse(Source(*chunks).generator() if place % 2 else iter(chunks))
+
+    responses: Iterable[Awaitable[Log]] = [played(response(place)) for place in range(6)]
+    assert [log.body for log in await asyncio.gather(*responses)] == [b"%d-%d" % (n, n) for n in range(6)]

@@ -413,6 +413,9 @@ async def test_data_goes_out_as_a_form() -> None:
     assert spy.header(b"content-type") == [b"application/x-www-form-urlencoded"]
     with pytest.raises(TypeError, match="decode it, or send it in `files`"):
         await TestClient(spy).post("/", data={"a": b"bytes"})
+    for ready in ("a=b", b"a=b"):
+        with pytest.raises(TypeError, match="a body that is ready goes into `content`"):
+            await TestClient(spy).post("/", data=ready)  # type: ignore[arg-type]
 
 
 async def test_files_go_out_as_a_multipart_form(tmp_path: Path) -> None:
@@ -462,7 +465,7 @@ async def test_what_makes_no_request_is_refused(arguments: tuple[str, str], word
 
 
 def test_a_base_url_is_a_whole_url() -> None:
-    with pytest.raises(ValueError, match="'testserver' needs a host"):
+    with pytest.raises(ValueError, match="'testserver' is no whole URL"):
         TestClient(Spy(), base_url="testserver")
 
 

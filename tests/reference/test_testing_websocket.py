@@ -312,6 +312,20 @@ async def test_send_waits_for_a_client_that_does_not_read() -> None:
 # The end
 
 
+async def test_what_cannot_go_over_the_wire_is_refused() -> None:
+    spy = Spy()
+    async with TestClient(spy).websocket("/") as ws:
+        with pytest.raises(ValueError, match="surrogates not allowed"):
+            await ws.send_text("\ud800")
+        for code in (1005, 999, 5000):
+            with pytest.raises(ValueError, match=f"{code} never goes over the wire"):
+                await ws.close(code)
+        with pytest.raises(ValueError, match="more than 123 bytes"):
+            await ws.close(1000, "x" * 124)
+        await ws.close(4999, "x" * 123)
+    assert spy.events[1:] == [{"type": "websocket.disconnect", "code": 4999, "reason": "x" * 123}]
+
+
 @enforces("SRV-WS-06", "SRV-WS-13")
 @pytest.mark.parametrize(
     ("close", "code", "reason"),

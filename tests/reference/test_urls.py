@@ -393,7 +393,7 @@ class TestReplace:
             ({"query": "x=#&y=?/%C3%A9é"}, "http://u:p@h:1/a?x=%23&y=?/%C3%A9%C3%A9#d"),
             ({"query": ""}, "http://u:p@h:1/a#d"),
             ({"query": None, "fragment": None}, "http://u:p@h:1/a"),
-            ({"fragment": "x#y"}, "http://u:p@h:1/a?b=c#x%23y"),
+            ({"fragment": "/?:@x#y"}, "http://u:p@h:1/a?b=c#/?:@x%23y"),
             ({"scheme": "", "netloc": ""}, "/a?b=c#d"),
             ({"scheme": None, "netloc": None, "path": "//x"}, "/.//x?b=c#d"),
             ({"scheme": "", "netloc": "", "path": "x:y/z"}, "./x:y/z?b=c#d"),
