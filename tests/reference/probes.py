@@ -10,11 +10,13 @@ import asyncio
 import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from itertools import count
 from typing import Any
 
 from fastasgi_reference import (
     APIRouter,
     ClientDisconnect,
+    EventStream,
     FastASGI,
     Request,
     StreamingResponse,
@@ -94,6 +96,20 @@ async def steps(token: str) -> StreamingResponse:
     return StreamingResponse(chunks())
 
 
+@probes.get("/events/{token}")
+async def tell_events(token: str) -> EventStream:
+    """One event, and then none any more."""
+
+    async def events() -> AsyncIterator[str]:
+        try:
+            yield "hello"
+            await asyncio.Event().wait()
+        finally:
+            notes[token].note(closed=True)
+
+    return EventStream(events())
+
+
 @probes.post("/upload/{token}")
 async def upload(request: Request, token: str) -> dict[str, int]:
     read = 0
@@ -122,7 +138,7 @@ async def wait(request: Request, token: str) -> dict[str, Any]:
     notes[token].note(begun=True)
     try:
         await asyncio.wait({gone, go}, return_when=asyncio.FIRST_COMPLETED)
-        notes[token].note(gone=gone.done())
+        notes[token].note(gone=await request.is_disconnected())
     finally:
         for task in (gone, go):
             task.cancel()
@@ -177,16 +193,32 @@ async def listen(websocket: WebSocket, token: str) -> None:
 
 @probes.websocket("/flood/{token}")
 async def flood(websocket: WebSocket, token: str) -> None:
-    """Send without end, until the client goes."""
+    """Send without end, until the client goes. Not every server lets `send` fail then, so `receive` is watched too."""
     await websocket.accept()
-    sent = 0
+    sending = asyncio.create_task(send_on(websocket, token))
     try:
-        while True:
-            await websocket.send_bytes(CHUNK)
-            notes[token].note(sent=(sent := sent + 1))
-            await asyncio.sleep(0)
+        await websocket.receive()
     finally:
+        sending.cancel()
+        await asyncio.wait({sending})
         notes[token].note(ended=True)
+
+
+@probes.websocket("/send-only/{token}")
+async def send_only(websocket: WebSocket, token: str) -> None:
+    """Send until `send` tells that the client is gone."""
+    await websocket.accept()
+    try:
+        await send_on(websocket, token)
+    except WebSocketDisconnect as disconnect:
+        notes[token].note(ended=True, code=disconnect.code)
+
+
+async def send_on(websocket: WebSocket, token: str) -> None:
+    for sent in count(1):
+        await websocket.send_bytes(CHUNK)
+        notes[token].note(sent=sent)
+        await asyncio.sleep(0)
 
 
 @probes.websocket("/crash")
@@ -215,7 +247,7 @@ def shown(scope: Any) -> dict[str, Any]:
         "headers": [[text.decode("latin-1") for text in pair] for pair in scope["headers"]],
         "extensions": sorted(scope.get("extensions") or ()),
         "subprotocols": scope.get("subprotocols"),
-        "has_state": "library" in scope.get("state", {}),
+        "covers": str(scope["state"]["library"].covers),
     }
 
 

@@ -35,7 +35,7 @@ class ServerFailed(AssertionError):
 class Peer:
     """A kind of server: how it is started, the line by which it says that it is ready, the code of an orderly exit.
 
-    `excused` are warnings of its own, as `-W` takes them.
+    With `http2` it speaks that to whoever begins with it, without TLS. `excused` are warnings of its own, as `-W` takes them.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Peer:
     root_path_option: str
     ready: str
     exit_code: int = 0
+    http2: bool = False
     excused: tuple[str, ...] = ()
 
     def command(self, target: str, root_path: str) -> list[str]:
@@ -63,8 +64,8 @@ def _uvicorn(http: str, ws: str, *, excused: tuple[str, ...] = ()) -> Peer:
         ("uvicorn", *options),
         "--root-path",
         "Uvicorn running on",
-        -signal.SIGTERM,
-        excused,
+        exit_code=-signal.SIGTERM,
+        excused=excused,
     )
 
 
@@ -79,6 +80,7 @@ PEERS = (
             "ignore:websockets.legacy is deprecated:DeprecationWarning",
             "ignore:websockets.server.WebSocketServerProtocol is deprecated:DeprecationWarning",
             "ignore:The `websockets` implementation is deprecated:UserWarning",
+            "ignore:remove second argument of ws_handler:DeprecationWarning",
         ),
     ),
     Peer(
@@ -89,6 +91,7 @@ PEERS = (
         ("granian", "--host=127.0.0.1", "--port=0", "--interface=asgi"),
         "--url-path-prefix",
         "Started worker-1",
+        http2=True,
     ),
 )
 

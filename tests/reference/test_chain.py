@@ -567,6 +567,39 @@ async def test_another_response_can_be_made_of_the_chunks(chunks: list[bytes]) -
     assert seen == [chunk for chunk in chunks if chunk] + [b"end"]
 
 
+async def test_work_in_the_background_keeps_no_chunk_waiting() -> None:
+    journal: list[str] = []
+    tasks = BackgroundTasks()
+    tasks.add_task(journal.append, "work")
+
+    async def copies(request: Request, call_next: CallNext) -> Any:
+        return StreamingResponse((await call_next(request)).chunks())
+
+    async def joins(request: Request, call_next: CallNext) -> Any:
+        return b"".join([chunk async for chunk in (await call_next(request)).chunks()])
+
+    async def send(message: Message) -> None:
+        journal.append("last" if message.get("more_body") is not True and "body" in message else "sent")
+
+    async def receive() -> Message:
+        raise AssertionError
+
+    for function in (copies, joins):
+        journal.clear()
+        await chained(Response("a", background=tasks), function)(http_scope(), receive, send)
+        assert journal[-2:] == ["last", "work"]
+
+
+async def test_work_in_the_background_that_fails_after_chunks_is_raised() -> None:
+    async def joins(request: Request, call_next: CallNext) -> Any:
+        return b"".join([chunk async for chunk in (await call_next(request)).chunks()])
+
+    error = LookupError()
+    trailers = {"type": "http.response.trailers", "headers": []}
+    log = await ask(chained(sends(START, part(b"a"), part(b"b", more=False), trailers, error=error), joins))
+    assert (log.body, log.complete, log.raised) == (b"ab", True, error)
+
+
 @pytest.mark.parametrize("depth", [1, 2])
 async def test_what_was_taken_as_chunks_is_not_returned_as_well(depth: int) -> None:
     async def reads(request: Request, call_next: CallNext) -> Any:

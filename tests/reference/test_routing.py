@@ -990,6 +990,7 @@ async def nothing() -> None:
         (lambda router: router.get("/{x")(nothing), "a brace stands alone"),
         (lambda router: router.mount("/{x}/{x}", Echo()), "two parameters are called 'x'"),
         (lambda router: router.mount("/{path}", Echo()), "two parameters are called 'path'"),
+        (lambda router: router.mount("/x", None), "None cannot be called: mount an ASGI application"),
         (lambda router: router.get("/{x:hex}")(nothing), "no converter 'hex'"),
         (lambda router: router.get("/")(object()), "cannot be called"),
         (lambda router: router.websocket("/")(None), "cannot be called"),

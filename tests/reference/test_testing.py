@@ -100,7 +100,7 @@ async def test_a_body_that_was_read_is_read() -> None:
 
 @pytest.mark.parametrize(
     ("status", "is_success", "is_error"),
-    [(200, True, False), (204, True, False), (304, False, False), (404, False, True), (599, False, True)],
+    [(200, True, False), (204, True, False), (304, False, False), (400, False, True), (599, False, True)],
 )
 async def test_a_status_is_told_and_can_be_raised(status: int, is_success: bool, is_error: bool) -> None:
     response = await TestClient(answering(status=status)).get("/a")
@@ -558,6 +558,26 @@ async def test_it_is_seen_while_a_lifespan_and_a_websocket_wait_too() -> None:
     async with TestClient(app, timeout=None) as client, client.websocket("/"):
         with pytest.raises(Stalled, match="every task waits"):
             await client.get("/")
+
+
+def test_it_is_seen_on_one_loop_after_another() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        if scope["path"] == "/stuck":
+            await receive()
+        await respond(send)
+
+    client = TestClient(app, timeout=None)
+
+    async def use() -> None:
+        await asyncio.create_task(client.get("/"))
+
+    async def wait_in_vain() -> None:
+        with pytest.raises(Stalled, match="every task waits"):
+            await client.get("/stuck")
+
+    asyncio.run(use())
+    asyncio.run(wait_in_vain())
 
 
 async def test_a_fault_is_told_rather_than_the_wait_that_it_led_to() -> None:

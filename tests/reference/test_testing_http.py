@@ -219,6 +219,14 @@ def test_a_root_path_begins_with_a_slash_and_ends_without(root_path: str) -> Non
         TestClient(Spy(), root_path=root_path)
 
 
+@enforces("SRV-EXT-01")
+async def test_nothing_is_said_of_an_encryption_that_there_is_not() -> None:
+    spy = Spy()
+    for base_url in ("http://testserver", "https://testserver"):
+        await TestClient(spy, base_url=base_url, extensions=EXTENSIONS).get("/")
+        assert "tls" not in spy.scope["extensions"]
+
+
 @enforces("SRV-09")
 async def test_extensions_are_those_that_are_asked_for() -> None:
     spy = Spy()
@@ -717,6 +725,7 @@ async def test_what_an_application_gets_wrong_after_the_client_has_left_is_an_er
 
 # What is held against the application
 
+SEVEN: Message = {**START, "headers": [(b"content-length", b"7")]}
 BROKEN: dict[str, tuple[list[Any], str]] = {
     "body before start": (
         [BODY],
@@ -758,9 +767,9 @@ BROKEN: dict[str, tuple[list[Any], str]] = {
     "body of str": ([START, {**BODY, "body": "hello"}], "wrong 'body': the str 'hello' is not bytes: encode it"),
     "body of memoryview": ([START, {**BODY, "body": memoryview(b"")}], "wrong 'body': the memoryview"),
     "more_body of None": ([START, {**BODY, "more_body": None}], "wrong 'more_body': the NoneType None is not a bool"),
-    "too long": ([{**START, "headers": [(b"content-length", b"7")]}, MORE, MORE],
-                 "content-length says 7, but 10 bytes of body were sent"),
-    "too short": ([{**START, "headers": [(b"content-length", b"7")]}, BODY], "says 7, but 5 bytes of body were sent"),
+    "too long": ([SEVEN, MORE, MORE],
+                 "http.response.body makes a body of 10 bytes, and content-length says 7"),
+    "too short": ([SEVEN, BODY], "makes a body of 5 bytes, and content-length says 7"),
 }  # fmt: skip
 
 
@@ -785,6 +794,33 @@ async def test_what_breaks_the_protocol_is_raised_out_of_send_and_then_in_the_te
     with pytest.raises(ProtocolError, match=words) as raised:
         await TestClient(app, raise_server_exceptions=False).get("/")
     assert raised.value is caught[0]
+
+
+async def test_a_message_that_is_refused_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"hello")
+    start = {**START, "headers": [(b"content-length", b"5")]}
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        for message, accepted in [
+            (BODY, False),
+            ({**START, "headers": [(b"content-length", b"5"), (b"content-length", b"6")]}, False),
+            (start, True),
+            ({**BODY, "body": b"too long"}, False),
+            (LAST, False),
+            ({"type": "http.response.pathsend", "path": str(tmp_path / "nowhere")}, False),
+            ({"type": "http.response.pathsend", "path": str(tmp_path / "a.txt")}, True),
+        ]:
+            if accepted:
+                await send(message)
+            else:
+                with pytest.raises(ProtocolError):
+                    await send(message)
+
+    with pytest.raises(ProtocolError, match="came before"):  # noqa: PT012 - the end of the block raises
+        async with TestClient(app, extensions=EXTENSIONS).stream("GET", "/") as response:
+            assert response.headers["content-length"] == "5"
+            assert await response.read() == b"hello"
+            assert response.ignored == []
 
 
 async def test_only_the_first_fault_is_told() -> None:
@@ -852,6 +888,7 @@ async def test_what_the_application_raises_is_raised_in_the_test(messages: list[
 async def test_without_that_the_test_sees_what_a_client_would() -> None:
     before = await TestClient(failing(), raise_server_exceptions=False).get("/")
     assert (before.status_code, before.text) == (500, "Internal Server Error")
+    assert (await TestClient(failing(), raise_server_exceptions=False).head("/")).content == b""
     after = await TestClient(failing(START, BODY), raise_server_exceptions=False).get("/")
     assert (after.status_code, after.text) == (200, "hello")
 

@@ -379,6 +379,7 @@ async def test_leaving_the_block_by_an_error_is_a_lost_connection() -> None:
         (CLOSE, 4000, "enough"),
         ({"type": "websocket.close"}, 1000, ""),
         ({"type": "websocket.close", "code": 3000, "reason": None}, 3000, ""),
+        *(({"type": "websocket.close", "code": code}, code, "") for code in (1003, 1007, 1014, 4999)),
     ],
 )
 async def test_a_server_that_closes_is_seen_on_both_sides(close: Message, code: int, reason: str) -> None:
@@ -523,6 +524,9 @@ BROKEN: dict[str, tuple[list[Any], str]] = {
     "code 1005": ([ACCEPT, {**CLOSE, "code": 1005}], "wrong 'code': 1005 never goes over the wire"),
     "code 1006": ([ACCEPT, {**CLOSE, "code": 1006}], "1006 never goes over the wire"),
     "code 1015": ([ACCEPT, {**CLOSE, "code": 1015}], "1015 never goes over the wire"),
+    "code 2999": ([ACCEPT, {**CLOSE, "code": 2999}], "2999 never goes over the wire"),
+    "code 5000": ([ACCEPT, {**CLOSE, "code": 5000}], "5000 never goes over the wire"),
+    "code 1004": ([ACCEPT, {**CLOSE, "code": 1004}], "1004 never goes over the wire"),
     "code 200": ([ACCEPT, {**CLOSE, "code": 200}], "200 never goes over the wire"),
     "reason of bytes": ([ACCEPT, {**CLOSE, "reason": b"a"}], "wrong 'reason': the bytes b'a' is not a str"),
     "long reason": ([ACCEPT, {**CLOSE, "reason": "é" * 62}], "wrong 'reason': it has more than 123 bytes"),

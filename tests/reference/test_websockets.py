@@ -899,6 +899,20 @@ async def test_a_denial_that_fails_half_way_stays_half() -> None:
     assert (log.raised, log.complete, len(log.sent)) == (error, False, 2)
 
 
+@enforces("WS-CLOSE-05", "WS-CLOSE-01")
+async def test_a_denial_that_fails_before_it_begins_is_a_close() -> None:
+    error = LookupError()
+
+    async def breaks(scope: Any, receive: Any, send: Any) -> None:
+        raise error
+
+    async def handler(websocket: WebSocket) -> None:
+        await websocket.deny(breaks)
+
+    log = await converse(handler, scope=websocket_scope(extensions=DENIAL))
+    assert (log.raised, log.types) == (error, types("close"))
+
+
 @enforces("WS-DISC-03")
 @pytest.mark.parametrize("place", [0, 1])
 async def test_a_client_that_goes_during_a_denial_ends_it_quietly(place: int) -> None:

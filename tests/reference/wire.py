@@ -30,12 +30,10 @@ class Wire:
     """A connection to a server."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str) -> None:
-        self.interim: list[int] = []
-        """The statuses of the interim responses (1xx) that have come."""
         self._reader = reader
         self._writer = writer
         self._host = host
-        self._parser = h11.Connection(h11.CLIENT)
+        self._parser: h11.Connection | None = None
         self._rest = b""
 
     def request(self, method: str, target: str, *headers: str) -> bytes:
@@ -47,16 +45,16 @@ class Wire:
         self._writer.write(data)
         await self._writer.drain()
 
+    async def interim(self, method: str = "GET") -> int:
+        """The status of the interim response (1xx) that comes next. Raises AssertionError where none does."""
+        event = await self._event(method)
+        assert isinstance(event, h11.InformationalResponse), event
+        return event.status_code
+
     async def head(self, method: str = "GET") -> h11.Response:
-        """The status and headers of the next response, to a request of this method."""
-        self._parser = h11.Connection(h11.CLIENT)
-        # The parser wants to know what was asked for. That may be more than was written by now.
-        self._parser.send(h11.Request(method=method, target="/", headers=[("host", self._host)]))
-        self._parser.send(h11.EndOfMessage())
-        if self._rest:
-            self._parser.receive_data(self._rest)
-        while not isinstance(event := await self._event(), h11.Response):
-            self.interim.append(event.status_code)
+        """The status and headers of the next response, to a request of this method; interim ones are skipped."""
+        while not isinstance(event := await self._event(method), h11.Response):
+            pass
         return event
 
     async def chunk(self) -> bytes:
@@ -64,7 +62,9 @@ class Wire:
         event = await self._event()
         if isinstance(event, h11.Data):
             return bytes(event.data)
+        assert self._parser is not None
         self._rest = self._parser.trailing_data[0]
+        self._parser = None
         return b""
 
     async def read(self, method: str = "GET") -> Reply:
@@ -91,7 +91,14 @@ class Wire:
         """Leave at once, as a client does whose process ends."""
         self._writer.transport.abort()
 
-    async def _event(self) -> Any:
+    async def _event(self, method: str = "GET") -> Any:
+        if self._parser is None:
+            self._parser = h11.Connection(h11.CLIENT)
+            # The parser wants to know what was asked for. That may be more than was written by now.
+            self._parser.send(h11.Request(method=method, target="/", headers=[("host", self._host)]))
+            self._parser.send(h11.EndOfMessage())
+            if self._rest:
+                self._parser.receive_data(self._rest)
         while (event := self._parser.next_event()) is h11.NEED_DATA:
             self._parser.receive_data(await self._reader.read(64 * 1024))
         return event

@@ -92,6 +92,7 @@ class FunctionMiddleware:
         try:
             response = to_response(await self._function(request, call.next))
             await response(scope, request.receive, send)
+            await call.finish()
         finally:
             await call.end()
             await request.close()
@@ -137,6 +138,9 @@ class PassedResponse(Response):
             if passing.message["type"] == "http.response.body" and passing.message.get("body"):
                 yield passing.message["body"]
             passing.answer()
+            if passing.is_last:
+                self._call.taken = True
+                return
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response on, message by message, until the application ends. Raises what that raises."""
@@ -169,6 +173,11 @@ class _Passing:
     message: Message
     answered: asyncio.Future[None]
 
+    @property
+    def is_last(self) -> bool:
+        """Whether it is the last of the body (ASGI HTTP, Response body)."""
+        return self.message["type"] == "http.response.body" and not self.message.get("more_body", False)
+
     async def deliver(self, message: Message, send: Send) -> None:
         """Send `message` in its place. The application learns how that went, and decides what comes of it."""
         try:
@@ -195,6 +204,8 @@ class _Call:
         self._messages: asyncio.Queue[_Passing | None] = asyncio.Queue()
         self._gone = False
         self._ended = False
+        self.taken = False
+        """Whether somebody has taken the whole body."""
 
     async def next(self, request: Request) -> PassedResponse:
         """`call_next`: run the application until its response begins.
@@ -223,6 +234,14 @@ class _Call:
         if passing is None and self._task is not None:
             await self._task
         return passing
+
+    async def finish(self) -> None:
+        """Let an application whose whole body was taken come to its end: it may have work to do in the background.
+
+        Raises what it raises.
+        """
+        while self.taken and (passing := await self.take()) is not None:
+            passing.answer()
 
     async def end(self) -> None:
         """See to it that nothing is left running: an application whose response was not wanted is cancelled."""

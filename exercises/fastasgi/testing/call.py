@@ -20,7 +20,7 @@ from .watch import Complain, Watch
 
 
 class Connection(Protocol):
-    """What a call needs of a connection: an Exchange, a Channel or a Lifetime."""
+    """What a call needs of a connection: an Exchange, a Channel, or the Questions of a lifespan."""
 
     label: str
 
@@ -142,7 +142,8 @@ class Call:
             self.error = task.exception()
         elif not self._cancelled:
             self.error = RuntimeError(f"{self._connection.label}: the application cancelled its own call")
-        self._connection.end(self.error)
+        if not self._cancelled:
+            self._connection.end(self.error)
         self.ended = True
         self.changed()
 

@@ -23,24 +23,20 @@ from .exchange import Exchange
 from .failures import TooManyRedirects
 from .forms import Fields, Files
 from .lifespan import Lifespan
-from .messages import EXTENSIONS
 from .request import (
     Body,
     Content,
     HeaderSource,
     Request,
-    checked_root,
-    connection_scope,
     make_request,
     merge_headers,
     redirected,
-    resolve_url,
-    said_cookies,
     with_cookies,
-    with_kind,
 )
 from .response import Response
+from .server import Server
 from .session import WebSocketSession
+from .target import make_url, with_scheme_for
 from .upload import uploading
 from .watch import Watch
 
@@ -53,28 +49,40 @@ USUAL_EXTENSIONS = (
 """The extensions that a client offers unless it is told others: those by which an application can only say more."""
 
 
-class Options(TypedDict, total=False):
-    """What may be said of a request beside its method and URL.
+class HandshakeOptions(TypedDict, total=False):
+    """What may be said of a request or a handshake beside its URL.
 
-    `params` are put at the end of the query; `content`, `json`, `data` (a form) and `files` (a multipart form, with
-    `data` as its fields) are the body; `cookies` are sent with those of the jar, for this request only.
+    `params` are put at the end of the query; `cookies` are sent with those of the jar, this once.
     """
 
     params: Fields | None
     headers: HeaderSource | None
+    cookies: Mapping[str, str] | None
+
+
+class Options(HandshakeOptions, total=False):
+    """What may be said of a request besides.
+
+    Its body is one of `content`, `json` (None is none: send that as `content`), `data` (a form) and `files` (a form
+    in parts, with `data` as its other fields).
+    """
+
     content: Content | None
     json: Any
     data: Fields | None
     files: Files | None
-    cookies: Mapping[str, str] | None
     follow_redirects: bool | None
 
 
 class TestClient:
-    """A client for any ASGI application, as `async with TestClient(app) as client`: that runs its lifespan.
+    """A client for any ASGI application, of version 3 or 2. `async with TestClient(app) as client` runs its lifespan.
 
     Used without `async with` it makes requests all the same, without a lifespan and without state.
-    `cookies` is its jar, and `headers` go out with each request.
+    `base_url` and `root_path` stand before each path; `client` is the address that it seems to come from; `headers` go
+    out with each request, and so do the `cookies` of its jar.
+    With `raise_server_exceptions` what the application raises is raised in the test; without, the test sees what a
+    client would. `timeout` is how many seconds of the loop's clock the application may be silent, None for ever.
+    `extensions` are those that the scopes offer, of `EXTENSIONS`.
     """
 
     __test__ = False
@@ -94,23 +102,15 @@ class TestClient:
         timeout: float | None = 30.0,
         extensions: Iterable[str] = USUAL_EXTENSIONS,
     ) -> None:
-        """Make a client for `app`, an application of ASGI 3 or 2.
-
-        `base_url` and `root_path` stand before each path; `client` is the address that it seems to come from.
-        With `raise_server_exceptions` what the application raises is raised in the test; without, the test sees what
-        a client would. `timeout` is how many seconds of the loop's clock the application may be silent, None for
-        ever. `extensions` are those that the scopes offer, of `EXTENSIONS`.
-        """
+        """Raises ValueError for a base URL, root path or extension that is none."""
         self.headers = merge_headers([("user-agent", "testclient"), ("accept", "*/*")], headers or ())
         self.cookies = CookieJar() if cookies is None else cookies
         self._app = as_asgi3(app)
-        self._base = resolve_url(base_url, URL(""), "")
-        self._root_path = checked_root(root_path)
+        self._base_url = make_url(base_url)
+        self._server = Server(root_path, client, frozenset(extensions))
         self._surface = raise_server_exceptions
-        self._client = client
         self._follow_redirects = follow_redirects
         self._max_redirects = max_redirects
-        self._extensions = _checked_extensions(extensions)
         self._watch = Watch(timeout)
         self._calls: set[Call] = set()
         self._lifespan: Lifespan | None = None
@@ -191,25 +191,15 @@ class TestClient:
 
     @asynccontextmanager
     async def websocket(
-        self,
-        url: str,
-        *,
-        subprotocols: Sequence[str] = (),
-        params: Fields | None = None,
-        headers: HeaderSource | None = None,
-        cookies: Mapping[str, str] | None = None,
+        self, url: str, *, subprotocols: Sequence[str] = (), **options: Unpack[HandshakeOptions]
     ) -> AsyncIterator[WebSocketSession]:
         """Open a websocket, and speak over it inside the block. Leaving the block closes it, with 1000.
 
         Raises WebSocketRefused if the application refuses the handshake, and what `request` does.
         """
-        request = self._make_handshake(url, subprotocols, params, headers, cookies)
-        offers = [
-            each.strip()
-            for value in request.headers.getlist("sec-websocket-protocol")
-            for each in value.split(",")
-        ]
-        channel = Channel(f"websocket {request.url.path}", offers, self._extensions)
+        request = self._make_handshake(url, subprotocols, options)
+        offers = _listed(request.headers.getlist("sec-websocket-protocol"))
+        channel = Channel(f"websocket {request.url.path}", offers, self._server.extensions)
         scope = self._scope("websocket", request) | {"subprotocols": offers}
         async with self._call(scope, channel) as call:
             await call.until(lambda: channel.answered or channel.over)
@@ -252,8 +242,8 @@ class TestClient:
         exchange = Exchange(
             f"{request.method} {request.url.path}",
             method=request.method,
-            takes_trailers="trailers" in request.headers.get("te", ""),
-            offered=self._extensions,
+            takes_trailers="trailers" in request.headers.get("te", "").lower(),
+            offered=self._server.extensions,
         )
         scope = self._scope("http", request) | {"method": request.method}
         async with (
@@ -280,41 +270,30 @@ class TestClient:
     def _make_request(self, method: str, url: str, options: Options) -> Request:
         return make_request(
             method,
-            with_kind(resolve_url(url, self._base, self._root_path, options.get("params")), "http"),
+            self._url("http", url, options.get("params")),
             Body(options.get("content"), options.get("json"), options.get("data"), options.get("files")),
-            headers=merge_headers(self.headers, options.get("headers") or ()),
-            cookies=options.get("cookies"),
+            merge_headers(self.headers, options.get("headers") or ()),
+            options.get("cookies"),
         )
 
-    def _make_handshake(
-        self,
-        url: str,
-        subprotocols: Sequence[str],
-        params: Fields | None,
-        headers: HeaderSource | None,
-        cookies: Mapping[str, str] | None,
-    ) -> Request:
+    def _make_handshake(self, url: str, subprotocols: Sequence[str], options: HandshakeOptions) -> Request:
         """The request that opens a websocket (RFC 6455, section 4.1)."""
-        own = [*_HANDSHAKE, *([("sec-websocket-protocol", ", ".join(subprotocols))] if subprotocols else [])]
+        asked = [("sec-websocket-protocol", ", ".join(subprotocols))] if subprotocols else []
+        given = merge_headers(self.headers, options.get("headers") or ())
         return make_request(
             "GET",
-            with_kind(resolve_url(url, self._base, self._root_path, params), "websocket"),
+            self._url("websocket", url, options.get("params")),
             Body(),
-            headers=merge_headers(own, merge_headers(self.headers, headers or ())),
-            cookies=cookies,
+            merge_headers([*_HANDSHAKE, *asked], given),
+            options.get("cookies"),
         )
 
+    def _url(self, kind: str, url: str, params: Fields | None) -> URL:
+        return with_scheme_for(kind, make_url(url, self._base_url, self._server.root_path, params))
+
     def _scope(self, kind: str, request: Request) -> dict[str, Any]:
-        said = dict(said_cookies(request.headers))
-        cookies = [cookie for cookie in self.cookies.for_url(request.url) if cookie[0] not in said]
-        return connection_scope(
-            kind,
-            replace(request, headers=with_cookies(request.headers, cookies)),
-            root_path=self._root_path,
-            client=self._client,
-            extensions=[name for name in self._extensions if name.startswith(kind)],
-            state=self.state,
-        )
+        headers = with_cookies(request.headers, self.cookies.for_url(request.url))
+        return self._server.scope(kind, replace(request, headers=headers), self.state)
 
     def _refusal(self, channel: Channel, call: Call, url: URL) -> BaseException:
         """Why there is no websocket."""
@@ -326,14 +305,9 @@ class TestClient:
         )
 
 
-def _checked_extensions(extensions: Iterable[str]) -> frozenset[str]:
-    offered = frozenset(extensions)
-    if unknown := offered - EXTENSIONS:
-        raise ValueError(
-            f"the client does not know the extension {', '.join(sorted(unknown))}: "
-            f"choose of {', '.join(sorted(EXTENSIONS))}"
-        )
-    return offered
+def _listed(values: Iterable[str]) -> list[str]:
+    """The elements of a header that is a list (RFC 9110, section 5.6.1)."""
+    return [element.strip() for value in values for element in value.split(",") if element.strip()]
 
 
 _HANDSHAKE = (

@@ -116,7 +116,7 @@ class Conversation(Generic[S]):
     def _known(self, message: object) -> tuple[Mapping[Any, Any], Shape]:
         """The message, if it is one that this protocol knows and this connection offers, and its shape."""
         if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-            raise self.broken(f"{message!r} is no message: send a dict with a str 'type'", "ASGI 3.0, Events")
+            raise self.broken(f"{message!r:.200} is no message: send a dict with a str 'type'", "ASGI 3.0, Events")
         kind, name = message["type"], self._protocol.name
         if not kind.startswith(f"{name}."):
             raise self.broken(

@@ -48,6 +48,10 @@ def multipart(fields: Fields, files: Files) -> tuple[bytes, str]:
 
 
 def _items(source: Mapping[str, V] | Iterable[tuple[str, V]]) -> Iterable[tuple[str, V]]:
+    if isinstance(source, str | bytes):
+        raise TypeError(
+            f"{source!r} is no mapping and no list of pairs: a body that is ready goes into `content`"
+        )
     return source.items() if isinstance(source, Mapping) else source
 
 

@@ -15,6 +15,7 @@ from ..status import CloseCode
 from .call import Call
 from .channel import Accepted, Channel
 from .failures import WebSocketClosed
+from .messages import SHAPES, read_message
 
 
 class WebSocketSession:
@@ -28,9 +29,10 @@ class WebSocketSession:
         self._call = call
 
     async def send_text(self, data: str) -> None:
-        """Send a message of text. Raises WebSocketClosed after the end."""
+        """Send a message of text. Raises WebSocketClosed after the end, ValueError for what is not in UTF-8."""
         if not isinstance(data, str):
             raise TypeError(f"send_text takes a str, not the {type(data).__name__} {data!r}: use send_bytes")
+        data.encode()  # a lone surrogate cannot go over the wire
         await self._send(data)
 
     async def send_bytes(self, data: bytes) -> None:
@@ -79,9 +81,16 @@ class WebSocketSession:
     async def close(self, code: int | None = CloseCode.NORMAL, reason: str = "") -> None:
         """Close the websocket; the application gets the messages sent before, then this code and reason.
 
-        None closes without a code, which the application sees as 1005. After the end nothing happens.
+        None closes without either, which the application sees as 1005. After the end nothing happens.
+        Raises ValueError for a code or a reason that cannot go over the wire (RFC 6455, sections 5.5 and 7.4).
         """
-        await self._leave(CloseCode.NO_STATUS if code is None else code, reason)
+        if code is None:
+            await self._leave(CloseCode.NO_STATUS, "")
+            return
+        close = read_message(
+            {"type": "websocket.close", "code": code, "reason": reason}, SHAPES["websocket.close"]
+        )
+        await self._leave(close["code"], close["reason"])
 
     async def abort(self) -> None:
         """Lose the connection without a close: the application sees 1006 (RFC 6455, section 7.1.5)."""

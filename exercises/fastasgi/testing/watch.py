@@ -43,7 +43,7 @@ class Watch:
         self.patience = patience
         self._pauses: set[_Pause] = set()
         self._at_work: WeakSet[asyncio.Task[Any]] = WeakSet()
-        self._looking = False
+        self._looking: asyncio.AbstractEventLoop | None = None  # one that ended early never looked
 
     async def pause(self, bell: asyncio.Future[None], complain: Complain | None = None) -> None:
         """Wait until somebody rings. A test says how it complains; a wait without that may last for ever.
@@ -64,9 +64,10 @@ class Watch:
                 pause.timer.cancel()
 
     def _look_soon(self, _: object = None) -> None:
-        if not self._looking:
-            self._looking = True
-            asyncio.get_running_loop().call_soon(self._look, _ROUNDS)
+        loop = asyncio.get_running_loop()
+        if self._looking is not loop:
+            self._looking = loop
+            loop.call_soon(self._look, _ROUNDS)
 
     def _look(self, rounds: int) -> None:
         waiting = {pause.task for pause in self._pauses if not pause.bell.done()}
@@ -74,7 +75,7 @@ class Watch:
         if not at_work and rounds:
             asyncio.get_running_loop().call_soon(self._look, rounds - 1)
             return
-        self._looking = False
+        self._looking = None
         if not at_work and not self._is_timer_running():
             self._give_up()
         for task in at_work - set(self._at_work):  # when one of them ends, the others may all be waiting
