@@ -160,6 +160,8 @@ class Mount(Route):
     def __init__(
         self, path: str, app: ASGIApp, *, name: str = "", converters: Mapping[str, Converter] | None = None
     ) -> None:
+        if not callable(app):
+            raise ValueError(f"{app!r} cannot be called: mount an ASGI application")
         super().__init__(path.rstrip("/") + _BELOW, name, converters or {})
         self.app = app
 

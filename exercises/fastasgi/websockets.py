@@ -201,7 +201,6 @@ class WebSocket(HTTPConnection):
         if extension(self.scope, "websocket.http.response") is None:
             await self.close()
             return
-        self.connection_state = WebSocketState.CLOSED
         scope = {**self.scope, "type": "http", "method": "GET", "extensions": {}}
         await response(scope, self._receive_for_denial, self._send_denial)
 
@@ -286,6 +285,7 @@ class WebSocket(HTTPConnection):
         return {"type": "http.disconnect"}
 
     async def _send_denial(self, message: Message) -> None:
+        self.connection_state = WebSocketState.CLOSED
         await self._deliver({**message, "type": f"websocket.{message['type']}"})
 
 

@@ -76,7 +76,8 @@ async def paths_and_queries_may_hold_any_text(client: httpx.AsyncClient) -> None
     author = "Ærøskøbing & Søn; 東京/+%20\N{GRINNING FACE}"
     url = await add(client, author=author)
     found = (await client.get("/books", params={"author": author})).json()
-    assert [each["url"] for each in found] == [url]
+    assert url in [each["url"] for each in found]
+    assert {each["author"] for each in found} == {author}
     assert (await client.get("/books/%30")).status_code == 404
     assert (await client.get("/b%6Foks")).status_code == 200
     assert (await client.get("/books%2F1")).status_code in (200, 404)

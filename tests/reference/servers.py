@@ -35,7 +35,8 @@ class ServerFailed(AssertionError):
 class Peer:
     """A kind of server: how it is started, the line by which it says that it is ready, the code of an orderly exit.
 
-    With `http2` it speaks that to whoever begins with it, without TLS. `excused` are warnings of its own, as `-W` takes them.
+    With `http2` it speaks that, without TLS, to whoever begins with it. `excused` are warnings of its own, as `-W`
+    takes them.
     """
 
     name: str
@@ -226,12 +227,12 @@ def running(peer: Peer, target: str, *, root_path: str = "") -> Iterator[Server]
         server.wait()
 
 
-def complaints(log: str) -> list[str]:
-    """The lines of a server's log that tell of something which should not have happened."""
-    return [line for line in log.splitlines() if _COMPLAINT.search(line)]
+def complaints(log: str, *, expected: str) -> list[str]:
+    """The lines of a server's log that tell of a warning or an exception, but for those that `expected` matches."""
+    return [line for line in log.splitlines() if _COMPLAINT.search(line) and not re.search(expected, line)]
 
 
 _COMPLAINT = re.compile(
     r"Warning|never awaited|never retrieved|was destroyed|Exception ignored"
-    r"|^[ |]*(?:\w+\.)*\w*(?:Error|Exception|Disconnect|Exit|Interrupt)(?::|$)"
+    r"|^[ |]*(?:\w+\.)*\w*(?:Error|Exception|Disconnect|Crash|Exit|Interrupt)(?::|$)"
 )

@@ -512,6 +512,7 @@ async def test_the_response_can_be_changed_before_it_is_returned() -> None:
     assert log.header("content-type") == "text/plain"
 
 
+@enforces("HTTP-RESP-11")
 @pytest.mark.parametrize("status", [204, 304])
 @pytest.mark.parametrize("depth", [1, 2])
 async def test_a_status_without_body_leaves_none(status: int, depth: int) -> None:
@@ -542,6 +543,7 @@ async def test_the_body_of_a_response_that_passes_is_not_at_hand() -> None:
     assert (await ask(chained(text_response("app"), function))).body == b"app"
 
 
+@enforces("HTTP-RESP-07", "HTTP-RESP-08", "HTTP-RESP-09")
 @given(chunks=st.lists(st.binary(max_size=3), max_size=5))
 async def test_another_response_can_be_made_of_the_chunks(chunks: list[bytes]) -> None:
     seen: list[bytes] = []
@@ -646,7 +648,7 @@ async def test_a_file_that_the_server_sends_passes_but_has_no_chunks(kind: str, 
     assert "is a file that the server sends" in str(log.raised)
 
 
-@enforces("APP-MW-03", "APP-MW-05", "HTTP-RESP-06", "EXT-TRAIL-01")
+@enforces("APP-MW-03", "APP-MW-05", "HTTP-RESP-04", "HTTP-RESP-06", "HTTP-RESP-07", "EXT-TRAIL-01")
 @pytest.mark.parametrize("depth", [1, 2])
 async def test_messages_pass_with_all_that_is_in_them(depth: int) -> None:
     headers = ((b"set-cookie", b"a"), [b"set-cookie", b"\xff"])

@@ -175,6 +175,7 @@ async def test_an_http_exception_is_answered_without_a_handler() -> None:
     assert log.header("content-type") == "text/plain; charset=utf-8"
 
 
+@enforces("HTTP-RESP-11")
 @pytest.mark.parametrize("status", [204, 304])
 async def test_an_http_exception_of_a_status_without_body_has_none(status: int) -> None:
     log = await fail(HTTPException(status, "nobody reads this", {"etag": '"1"'}))
@@ -182,6 +183,7 @@ async def test_an_http_exception_of_a_status_without_body_has_none(status: int) 
     assert log.header("etag") == '"1"'
 
 
+@enforces("HTTP-RESP-12")
 async def test_head_gets_no_body_of_an_error() -> None:
     handlers = ExceptionHandlers({LookupError: says("missing")})
     for error in (HTTPException(404), Missing(), ValueError()):

@@ -393,6 +393,7 @@ async def test_allow_is_the_sorted_union_over_all_that_fit() -> None:
     assert (await get(router, "/1", "POST")).header("allow") == "DELETE, GET, HEAD, PUT"
 
 
+@enforces("HTTP-RESP-12")
 async def test_head_gets_the_headers_of_get_and_no_body() -> None:
     router = APIRouter()
     router.get("/")(handler("x"))
@@ -428,6 +429,7 @@ async def test_each_method_has_its_decorator(method: str) -> None:
         assert other.header("allow") == ("GET, HEAD" if method == "get" else method.upper())
 
 
+@enforces("HTTP-SCOPE-02")
 async def test_a_parameter_of_the_path_is_not_decoded_again() -> None:
     router = APIRouter()
     router.get("/{x}")(handler())

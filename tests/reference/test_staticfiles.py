@@ -31,7 +31,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "site/docs/a b+%20é.txt": b"odd",
         "site/docs/..hidden": b"dots",
         "site/empty/keep": b"",
-        "site/c/windows": b"no drive",
+        "site/c:/windows": b"no drive",
+        "site/back\\slash": b"no name",
         "site-private/secret.txt": SECRET,
         "secret.txt": SECRET,
     }
@@ -81,8 +82,9 @@ def escapes(site: Path) -> list[str]:
         f"{site.parent}/secret.txt",
         "//etc/passwd",
         "/etc/passwd",
-        "/C:/windows",
-        "/c:windows",
+        "/c:/windows",
+        "/C:windows",
+        "/back\\slash",
         "/C:\\windows",
         "/\\\\host\\share",
         "//host/share",
@@ -196,10 +198,10 @@ def test_a_directory_that_is_none_is_refused_when_it_is_given(site: Path) -> Non
 # --- what is not ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("place", range(43))
+@pytest.mark.parametrize("place", range(44))
 async def test_no_path_leads_out_of_the_directory_or_to_anything_but_a_file(place: int, site: Path) -> None:
     paths = escapes(site)
-    assert len(paths) == 43
+    assert len(paths) == 44
     for root_path in ("", "/static"):
         log = await fetch(StaticFiles(site), root_path + paths[place], root_path=root_path)
         assert log.status == 404

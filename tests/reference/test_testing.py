@@ -337,6 +337,7 @@ async def cookies(scope: Scope, receive: Receive, send: Send) -> None:
         ("a=b; Secure", "https://example.com/", "a=b"),
         # for how long
         ("a=b; Max-Age=10", "http://example.com/", "a=b"),
+        ("a=b; Max-Age=1", "http://example.com/", "a=b"),
         ("a=b; Max-Age=0", "http://example.com/", ""),
         ("a=b; Max-Age=-1", "http://example.com/", ""),
         ("a=b; Max-Age=soon", "http://example.com/", "a=b"),

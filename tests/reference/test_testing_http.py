@@ -231,7 +231,11 @@ async def test_nothing_is_said_of_an_encryption_that_there_is_not() -> None:
 async def test_extensions_are_those_that_are_asked_for() -> None:
     spy = Spy()
     await TestClient(spy).get("/")
-    usual = {"http.response.debug": {}, "http.response.early_hint": {}, "http.response.trailers": {}}
+    usual: dict[str, Any] = {
+        "http.response.debug": {},
+        "http.response.early_hint": {},
+        "http.response.trailers": {},
+    }
     assert spy.scope["extensions"] == usual
     await TestClient(spy, extensions=EXTENSIONS).get("/")
     assert spy.scope["extensions"] == usual | {"http.response.pathsend": {}, "http.response.zerocopysend": {}}
@@ -312,7 +316,7 @@ async def test_an_application_that_stops_waiting_for_a_chunk_loses_nothing() -> 
         yield b"late"
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        impatient = asyncio.create_task(receive())  # type: ignore[arg-type]
+        impatient = asyncio.ensure_future(receive())
         for _ in range(5):
             await asyncio.sleep(0)
         impatient.cancel()
@@ -430,7 +434,11 @@ async def test_files_go_out_as_a_multipart_form(tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_bytes(b"from disk")
     spy = Spy()
     with (tmp_path / "note.txt").open("rb") as file:
-        files = [("f", b"bare"), ("f", ('a"\r\nb.txt', file)), ("g", ("c.json", b"{}", "application/json"))]
+        files: Any = [
+            ("f", b"bare"),
+            ("f", ('a"\r\nb.txt', file)),
+            ("g", ("c.json", b"{}", "application/json")),
+        ]
         response = await TestClient(spy).post("/", data={"é": "1\n2"}, files=files)
     assert spy.header(b"content-type") == [b"multipart/form-data; boundary=form-boundary-0"]
     octets = "content-type: application/octet-stream"
@@ -450,7 +458,7 @@ async def test_the_boundary_of_a_form_does_not_occur_in_it(tmp_path: Path) -> No
     assert spy.header(b"content-type") == [b"multipart/form-data; boundary=form-boundary-1"]
     (tmp_path / "note.txt").write_text("text")
     with (tmp_path / "note.txt").open() as file, pytest.raises(TypeError, match="open it in binary mode"):
-        await TestClient(spy).post("/", files={"f": file})  # type: ignore[dict-item]
+        await TestClient(spy).post("/", files={"f": file})  # type: ignore[arg-type]
 
 
 async def test_a_request_has_one_body() -> None:

@@ -279,7 +279,7 @@ async def test_the_wrong_kind_is_an_error_that_names_both() -> None:
 
 @enforces("SRV-WS-05", "SRV-04")
 async def test_an_absent_key_a_none_and_an_empty_text_are_in_order() -> None:
-    messages = [
+    messages: list[Message] = [
         {"type": "websocket.send", "text": "", "bytes": None, "zzz": 1},
         {"type": "websocket.send", "bytes": b""},
     ]

@@ -106,7 +106,7 @@ class Channel:
         """What `send` was given. Raises ProtocolError, or ClientGone where nobody is left to get it."""
         if self._left or self._talk.is_late(message):
             raise ClientGone(f"{self.label}: the websocket is closed, and {message!r:.200} reaches nobody")
-        values = self._talk.take(message)
+        values = self._talk.take(message, self._check_subprotocol)
         match values["type"]:
             case "websocket.accept":
                 self._accept(values)
@@ -141,15 +141,15 @@ class Channel:
         """In words, what the application owes."""
         return "has not returned" if self.over else f"has not sent {self._talk.expected()}"
 
-    def _accept(self, values: Mapping[str, Any]) -> None:
-        subprotocol = values["subprotocol"]
-        if subprotocol is not None and subprotocol not in self._subprotocols:
+    def _check_subprotocol(self, values: Mapping[str, Any]) -> None:
+        """A client fails the handshake if it is given what it did not offer (RFC 6455, section 4.1)."""
+        chosen = values.get("subprotocol")
+        if chosen is not None and chosen not in self._subprotocols:
             offer = ", ".join(self._subprotocols) or "none"
-            raise self._talk.broken(
-                f"websocket.accept chose the subprotocol {subprotocol!r}, and the client offers {offer}",
-                "RFC 6455, section 4.2.2",
-            )
-        self.accepted = Accepted(subprotocol, Headers(raw=values["headers"]))
+            raise ValueError(f"chose the subprotocol {chosen!r}, and the client offers {offer}")
+
+    def _accept(self, values: Mapping[str, Any]) -> None:
+        self.accepted = Accepted(values["subprotocol"], Headers(raw=values["headers"]))
 
     def _send(self, data: str | bytes) -> None:
         self._outbox.append(data)

@@ -7,7 +7,7 @@ Rule 3: the first fault is the one that counts.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -81,8 +81,13 @@ class Conversation(Generic[S]):
         self._label = label
         self._offered = offered
 
-    def take(self, message: object) -> dict[str, Any]:
-        """Take the next message and give all of its values. Raises ProtocolError where it is not allowed."""
+    def take(
+        self, message: object, prepare: Callable[[dict[str, Any]], None] = lambda _: None
+    ) -> dict[str, Any]:
+        """Take the next message and give all of its values. Raises ProtocolError where it is not allowed.
+
+        `prepare` sees the values before anything changes. It may add to them, or refuse them by a ValueError.
+        """
         known, shape = self._known(message)
         kind = known["type"]
         steps = self._protocol.steps.get(self.state, {})
@@ -92,6 +97,7 @@ class Conversation(Generic[S]):
             )
         try:
             values = read_message(known, shape)
+            prepare(values)
         except ValueError as error:
             raise self.broken(f"{kind} {error}", shape.section) from None
         self.state = steps[kind, self._more(values, shape)]
@@ -116,7 +122,9 @@ class Conversation(Generic[S]):
     def _known(self, message: object) -> tuple[Mapping[Any, Any], Shape]:
         """The message, if it is one that this protocol knows and this connection offers, and its shape."""
         if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-            raise self.broken(f"{message!r:.200} is no message: send a dict with a str 'type'", "ASGI 3.0, Events")
+            raise self.broken(
+                f"{message!r:.200} is no message: send a dict with a str 'type'", "ASGI 3.0, Events"
+            )
         kind, name = message["type"], self._protocol.name
         if not kind.startswith(f"{name}."):
             raise self.broken(

@@ -122,7 +122,7 @@ class Exchange:
         if self.complete:  # "any further messages on the channel will be ignored" (ASGI HTTP, Response body)
             self.extras.ignored.append(message)
             return
-        values = self._talk.take(message)
+        values = self._talk.take(message, self._prepare)
         _TAKES[values["type"]](self, values)
 
     def end(self, error: BaseException | None) -> None:
@@ -138,31 +138,31 @@ class Exchange:
                 "ASGI HTTP & WebSocket 2.5, Response body",
             )
         if self.head is None:
-            self.head = Head(500, [(b"content-type", b"text/plain; charset=utf-8")])
-            self._chunks.append(b"Internal Server Error")
             self._answered_for = True
+            self.head = Head(500, [(b"content-type", b"text/plain; charset=utf-8")])
+            self._write(b"Internal Server Error")
 
     def awaited(self) -> str:
         """In words, what the application owes."""
         return f"has not sent {self._talk.expected()}" if not self.over else "has not returned"
 
+    def _prepare(self, values: dict[str, Any]) -> None:
+        """Look at what a message means for the response as a whole. Raises ValueError where that cannot be."""
+        if values["type"] == "http.response.start":
+            values["length"] = _declared_length(values["headers"])
+        elif _TAKES[values["type"]] is Exchange._take_content:
+            if "body" not in values:
+                values["body"] = _file_content(values)
+            self._check_length(len(values["body"]), more=values.get("more_body", False))
+
     def _take_start(self, values: Mapping[str, Any]) -> None:
-        headers = values["headers"]
-        self._length = self._declared_length(headers)
+        self._length = values["length"]
         # ASGI HTTP, Response start: transfer-encoding is the server's, and ignored where the application sends it.
-        self.head = Head(values["status"], [pair for pair in headers if pair[0] != b"transfer-encoding"])
+        headers = [pair for pair in values["headers"] if pair[0] != b"transfer-encoding"]
+        self.head = Head(values["status"], headers)
 
-    def _take_body(self, values: Mapping[str, Any]) -> None:
+    def _take_content(self, values: Mapping[str, Any]) -> None:
         self._write(values["body"])
-
-    def _take_file(self, values: Mapping[str, Any]) -> None:
-        try:
-            content = _file_content(values)
-        except OSError as error:  # it must not pass for a client that has gone
-            raise self._talk.broken(
-                f"{values['type']} names a file that cannot be read: {error}", "ASGI Extensions"
-            ) from error
-        self._write(content)
 
     def _take_debug(self, values: Mapping[str, Any]) -> None:
         self.extras.debug = values["info"]
@@ -176,32 +176,15 @@ class Exchange:
 
     def _write(self, data: bytes) -> None:
         self._sent += len(data)
-        self._check_length()
         if data and self._has_body():
             self._chunks.append(data)
             self._waiting += len(data)
 
-    def _declared_length(self, headers: list[tuple[bytes, bytes]]) -> int | None:
-        values = {value for name, value in headers if name == b"content-length"}
-        if not values:
-            return None
-        value = values.pop()
-        if values or not value.isdigit():
-            raise self._talk.broken(
-                "http.response.start needs one content-length, in digits", "RFC 9110, section 8.6"
-            )
-        return int(value)
-
-    def _check_length(self) -> None:
-        """Hold the body against its content-length (RFC 9110, section 8.6)."""
-        if self._length is None or not self._has_body():
-            return
-        ended = self._talk.state in (Http.COMPLETE, Http.TRAILERS)
-        if self._sent > self._length or (ended and self._sent < self._length):
-            raise self._talk.broken(
-                f"content-length says {self._length}, but {self._sent} bytes of body were sent",
-                "RFC 9110, section 8.6",
-            )
+    def _check_length(self, size: int, *, more: bool) -> None:
+        """Hold the body against its content-length, with `size` bytes more (RFC 9110, section 8.6)."""
+        sent, length = self._sent + size, self._length
+        if length is not None and self._has_body() and (sent > length or (sent < length and not more)):
+            raise ValueError(f"makes a body of {sent} bytes, and content-length says {length}")
 
     def _has_body(self) -> bool:
         """Whether the client gets the body: not for HEAD, 204 and 304 (RFC 9110, sections 6.4.1 and 9.3.2)."""
@@ -210,23 +193,36 @@ class Exchange:
 
 _TAKES: Mapping[str, Callable[[Exchange, Mapping[str, Any]], None]] = {
     "http.response.start": Exchange._take_start,
-    "http.response.body": Exchange._take_body,
-    "http.response.pathsend": Exchange._take_file,
-    "http.response.zerocopysend": Exchange._take_file,
+    "http.response.body": Exchange._take_content,
+    "http.response.pathsend": Exchange._take_content,
+    "http.response.zerocopysend": Exchange._take_content,
     "http.response.debug": Exchange._take_debug,
     "http.response.early_hint": Exchange._take_hint,
     "http.response.trailers": Exchange._take_trailers,
 }
 
 
+def _declared_length(headers: list[tuple[bytes, bytes]]) -> int | None:
+    values = {value for name, value in headers if name == b"content-length"}
+    if len(values) > 1 or not all(value.isdigit() for value in values):
+        raise ValueError("needs one content-length, in digits (RFC 9110, section 8.6)")
+    return int(values.pop()) if values else None
+
+
 def _file_content(values: Mapping[str, Any]) -> bytes:
-    """What a server would copy from a file: by its path, or from an open one that stays the application's to close."""
-    if "path" in values:
-        return Path(values["path"]).read_bytes()
-    descriptor: int = values["file"].fileno()
-    if values["offset"] is not None:
-        return _read(values["count"], lambda size, done: os.pread(descriptor, size, values["offset"] + done))
-    return _read(values["count"], lambda size, _: os.read(descriptor, size))
+    """What a server would copy from a file: by its path, or from an open one that stays the application's to close.
+
+    Raises ValueError where it cannot be read: an OSError would pass for a client that has gone.
+    """
+    try:
+        if "path" in values:
+            return Path(values["path"]).read_bytes()
+        descriptor, offset = values["file"].fileno(), values["offset"]
+        if offset is not None:
+            return _read(values["count"], lambda size, done: os.pread(descriptor, size, offset + done))
+        return _read(values["count"], lambda size, _: os.read(descriptor, size))
+    except OSError as error:
+        raise ValueError(f"names a file that cannot be read: {error}") from error
 
 
 def _read(count: int | None, read: Callable[[int, int], bytes]) -> bytes:
