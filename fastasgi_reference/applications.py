@@ -65,9 +65,9 @@ class FastASGI(RouteDecorators):
 
     def _entered(self, scope: Scope) -> Scope:
         """The scope for everything further in: a copy that names the application, with headers to read twice."""
-        entered = {**scope, "app": self}
+        entered = {**scope, "fastasgi.app": self}
         if scope["type"] != "lifespan":
-            entered["app_root_path"] = scope.get("root_path", "")
+            entered["fastasgi.root_path"] = scope.get("root_path", "")
             entered.setdefault("state", {})
             if not isinstance(entered.get("headers"), list | tuple):
                 entered["headers"] = [tuple(pair) for pair in entered.get("headers") or ()]

@@ -428,7 +428,7 @@ class APIRouter(RouteDecorators):
             if allowed
             else HTTPException(404)
         )
-        if "app" in scope:
+        if "fastasgi.app" in scope:
             raise error
         await error_response(error)(scope, receive, send)
 

@@ -48,9 +48,9 @@ class HTTPConnection:
     @property
     def app(self) -> Any:
         """The application that handles the connection. Raises RuntimeError where there is none."""
-        if "app" not in self.scope:
+        if "fastasgi.app" not in self.scope:
             raise RuntimeError("the scope names no application: this connection is not handled by a FastASGI")
-        return self.scope["app"]
+        return self.scope["fastasgi.app"]
 
     @cached_property
     def headers(self) -> Headers:
@@ -76,7 +76,7 @@ class HTTPConnection:
     def base_url(self) -> URL:
         """The URL of the application's root, without a query; http or https for a WebSocket too."""
         scheme = self.scope.get("scheme") or "http"
-        root = self.scope.get("app_root_path", self.scope.get("root_path", ""))
+        root = self.scope.get("fastasgi.root_path", self.scope.get("root_path", ""))
         secure = {"ws": "http", "wss": "https"}.get(scheme, scheme)
         return URL.from_scope(self._scope_with(type="http", scheme=secure, path=root, query_string=b""))
 

@@ -50,7 +50,7 @@ class StaticFiles:
         try:
             response = await self._response(scope)
         except HTTPException as error:
-            if "app" in scope:
+            if "fastasgi.app" in scope:
                 raise
             response = text_response(error.detail, error.status_code, error.headers)
         await response(scope, receive, send)

@@ -8,14 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, TypeAlias
 
 import httpx
+import pytest
+
+from tests.reference.rules import enforces
 
 Check: TypeAlias = Callable[[httpx.AsyncClient], Awaitable[None]]
 PICTURE = b"\x89PNG\r\n\x1a\n" + hashlib.shake_256(b"a cover").digest(3 * 1024 * 1024)
 """It is larger than what is kept in memory of a form, and than what a socket takes at once."""
+
+
+def each_of(checks: Iterable[Callable[..., Any]]) -> pytest.MarkDecorator:
+    """A test with the parameter `check` is run for each of these, by its name and with its marks."""
+    return pytest.mark.parametrize(
+        "check",
+        [pytest.param(check, marks=getattr(check, "pytestmark", ()), id=check.__name__) for check in checks],
+    )
 
 
 def book(title: str = "Flatland", author: str = "Edwin Abbott", year: int = 1884) -> dict[str, Any]:
@@ -72,6 +83,7 @@ async def a_slash_too_many_is_redirected_with_the_query(client: httpx.AsyncClien
     assert (response.status_code, response.headers["location"]) == (307, "/books?author=a%20b")
 
 
+@enforces("HTTP-SCOPE-02", "HTTP-SCOPE-04")
 async def paths_and_queries_may_hold_any_text(client: httpx.AsyncClient) -> None:
     author = "Ærøskøbing & Søn; 東京/+%20\N{GRINNING FACE}"
     url = await add(client, author=author)
@@ -85,6 +97,7 @@ async def paths_and_queries_may_hold_any_text(client: httpx.AsyncClient) -> None
     assert missing.status_code == 404
 
 
+@enforces("HTTP-RESP-12")
 async def head_has_the_headers_of_get_and_no_body(client: httpx.AsyncClient) -> None:
     for path in ("/rules", "/books", "/pages/style.css"):
         plain = {"accept-encoding": "identity"}
@@ -111,6 +124,15 @@ async def a_reader_logs_in_by_a_form_and_out_again(client: httpx.AsyncClient) ->
     assert (await log_in(client, " ")).status_code == 422
     other_form = await client.post("/login", content=b"{}", headers={"content-type": "application/json"})
     assert other_form.status_code == 415
+
+
+@enforces("HTTP-SCOPE-13")
+async def cookies_may_come_in_several_headers(client: httpx.AsyncClient) -> None:
+    await log_in(client, "Grace")
+    session = client.cookies["session"]
+    client.cookies.clear()
+    headers = [("cookie", "other=1,2"), ("cookie", f"session={session}")]
+    assert (await client.get("/me", headers=headers)).json() == {"name": "Grace"}
 
 
 async def a_large_picture_is_uploaded_and_shown_in_whole_and_in_parts(client: httpx.AsyncClient) -> None:
@@ -142,6 +164,7 @@ async def what_is_no_cover_is_refused(client: httpx.AsyncClient) -> None:
     assert (await client.put("/books/999999/cover", content=b"unread")).status_code == 404
 
 
+@enforces("HTTP-REQ-03")
 async def a_body_in_chunks_is_echoed(client: httpx.AsyncClient) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         for place in range(0, len(PICTURE), 100_000):
@@ -241,6 +264,7 @@ async def it_is_alive_and_ready(client: httpx.AsyncClient) -> None:
     assert (await client.get("/status/ready")).json()["ready"] is True
 
 
+@enforces("APP-CALL-03")
 async def bodies_at_the_same_time_stay_apart(client: httpx.AsyncClient) -> None:
     bodies = [bytes([number]) * (50_000 + number) for number in range(20)]
     responses = await asyncio.gather(*(client.post("/echo", content=body) for body in bodies))
@@ -255,6 +279,7 @@ CHECKS: tuple[Check, ...] = (
     paths_and_queries_may_hold_any_text,
     head_has_the_headers_of_get_and_no_body,
     a_reader_logs_in_by_a_form_and_out_again,
+    cookies_may_come_in_several_headers,
     a_large_picture_is_uploaded_and_shown_in_whole_and_in_parts,
     what_is_no_cover_is_refused,
     a_body_in_chunks_is_echoed,
@@ -269,3 +294,13 @@ CHECKS: tuple[Check, ...] = (
     it_is_alive_and_ready,
     bodies_at_the_same_time_stay_apart,
 )
+ANSWERED_EARLY: frozenset[Check] = frozenset(
+    {
+        an_unknown_path_is_404_and_an_unknown_method_405,
+        a_reader_logs_in_by_a_form_and_out_again,
+        what_is_no_cover_is_refused,
+        pages_are_served_and_nothing_beside_them,
+        a_mail_is_written_after_the_response,
+    }
+)
+"""Those in which a response may come before the end of its request: nobody waits for a body that nobody wants."""

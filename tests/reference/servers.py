@@ -85,7 +85,11 @@ PEERS = (
         ),
     ),
     Peer(
-        "hypercorn", ("hypercorn", "--bind=127.0.0.1:0", "--workers=0"), "--root-path", "Running on http://"
+        "hypercorn",
+        ("hypercorn", "--bind=127.0.0.1:0", "--workers=0"),
+        "--root-path",
+        "Running on http://",
+        http2=True,
     ),
     Peer(
         "granian",

@@ -673,7 +673,7 @@ async def test_an_application_is_named_in_the_scope_of_each_connection() -> None
     seen: list[Any] = []
 
     async def inner(scope: Any, receive: Any, send: Any) -> None:
-        seen.append((scope["type"], scope["app"], scope.get("app_root_path")))
+        seen.append((scope["type"], scope["fastasgi.app"], scope.get("fastasgi.root_path")))
 
     app = FastASGI()
     app.add_middleware(lambda _: inner)

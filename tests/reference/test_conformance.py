@@ -1,19 +1,12 @@
-"""The table of conformance is whole and true: each rule has a test, or a reason why it needs none."""
+"""The table of conformance: a rule that has neither a test nor a reason is found. (`tox -e docs` compares the table.)"""
 
 from __future__ import annotations
 
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "docs" / "make_conformance.py"
-
-
-def test_the_table_is_what_the_tests_say() -> None:
-    made = subprocess.run([sys.executable, str(SCRIPT), "--check"], capture_output=True, text=True, cwd=ROOT)
-    assert made.returncode == 0, made.stdout + made.stderr
 
 
 def test_a_rule_without_a_test_or_with_a_needless_reason_is_found() -> None:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fastasgi_reference.datastructures import Headers
@@ -21,6 +21,7 @@ from fastasgi_reference.requests import LOOK_AHEAD, Address, HTTPConnection, Inv
 from tests.reference.conversation import Message, body_events, http_scope, websocket_scope
 from tests.reference.rules import enforces
 
+UNHURRIED = settings(deadline=None)
 DISCONNECT: Message = {"type": "http.disconnect"}
 URLENCODED = "application/x-www-form-urlencoded"
 BODIES = st.binary(max_size=40)
@@ -241,31 +242,39 @@ class Application:
         return f"/{name}/{'/'.join(map(str, params.values()))}"
 
 
+def inside(application: Any) -> dict[str, Any]:
+    """What an application adds to the scope."""
+    return {"fastasgi.app": application}
+
+
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
         ({}, "http://testserver"),
         ({"root_path": "/api", "path": "/api/x"}, "http://testserver/api"),
-        ({"root_path": "/api/sub", "path": "/api/sub/x", "app_root_path": "/api"}, "http://testserver/api"),
+        (
+            {"root_path": "/api/sub", "path": "/api/sub/x", "fastasgi.root_path": "/api"},
+            "http://testserver/api",
+        ),
         ({"scheme": "https", "query_string": b"q=1"}, "https://testserver"),
         ({"scheme": ...}, "http://testserver"),
     ],
 )
 def test_the_base_url_and_urls_below_it(keys: dict[str, Any], expected: str) -> None:
-    request = Request(http_scope(app=Application(), **keys))
+    request = Request(http_scope(**keys, **inside(Application())))
     assert str(request.base_url).rstrip("/") == expected
     assert request.url_for("item", name="a", id=7) == f"{expected}/item/a/7"
 
 
 @pytest.mark.parametrize(("scheme", "expected"), [("ws", "http"), ("wss", "https"), (..., "http")])
 def test_a_websocket_links_to_http(scheme: object, expected: str) -> None:
-    connection = HTTPConnection(websocket_scope(scheme=scheme, app=Application()))
+    connection = HTTPConnection(websocket_scope(scheme=scheme, **inside(Application())))
     assert connection.url_for("x", a=1) == f"{expected}://testserver/x/1"
 
 
 def test_a_request_outside_of_an_application_says_so() -> None:
     application = Application()
-    assert Request(http_scope(app=application)).app is application
+    assert Request(http_scope(**inside(application))).app is application
     with pytest.raises(RuntimeError, match="FastASGI"):
         _ = Request(http_scope()).app
 
@@ -322,6 +331,7 @@ def test_a_quoted_cookie_full_of_backslashes_is_read_in_one_go() -> None:
     assert with_headers(("cookie", f'a="{value}"')).cookies == {"a": value[::2]}
 
 
+@UNHURRIED
 @given(st.dictionaries(COOKIE_NAMES, COOKIE_VALUES, max_size=4))
 def test_cookies_agree_with_the_standard_library_s(cookies: dict[str, str]) -> None:
     jar = SimpleCookie()
@@ -332,6 +342,7 @@ def test_cookies_agree_with_the_standard_library_s(cookies: dict[str, str]) -> N
     assert {name: morsel.value for name, morsel in SimpleCookie(header).items()} == cookies
 
 
+@UNHURRIED
 @given(st.text(st.characters(max_codepoint=255)))
 def test_no_cookie_header_is_an_error(header: str) -> None:
     for name, value in with_headers(("cookie", header)).cookies.items():
@@ -344,6 +355,7 @@ def test_no_cookie_header_is_an_error(header: str) -> None:
 
 
 @enforces("HTTP-REQ-03", "HTTP-REQ-06", "APP-CALL-02", "APP-EVT-02")
+@UNHURRIED
 @given(BODIES, CUTS, st.integers(0, 2), st.booleans())
 @example(b"", [], 0, False)
 @example(b"ab", [0, 0, 1, 2, 2], 0, False)
@@ -510,6 +522,7 @@ async def test_a_disconnect_in_the_middle_is_seen_and_breaks_the_body_off() -> N
 
 
 @enforces("HTTP-REQ-03")
+@UNHURRIED
 @given(
     BODIES, CUTS, st.integers(0, 3), st.lists(st.sampled_from(["poll", "read", "turn", "wait"]), max_size=20)
 )
@@ -726,12 +739,14 @@ async def test_a_content_type_full_of_semicolons_is_read_in_one_go() -> None:
     assert await with_body(b"a", content_type='text/plain; a="' + ";" * 500_000).text() == "a"
 
 
+@UNHURRIED
 @given(st.text(st.characters(max_codepoint=255)))
 async def test_no_content_type_is_more_than_the_client_s_mistake(content_type: str) -> None:
     with suppress(HTTPException):
         await with_body(b"a", content_type=content_type).text()
 
 
+@UNHURRIED
 @given(JSON, st.booleans())
 async def test_json_reads_what_json_writes(value: Any, escaped: bool) -> None:
     text = json.dumps(value, ensure_ascii=escaped)

@@ -476,13 +476,13 @@ async def test_a_bare_router_answers_by_itself() -> None:
 async def test_inside_an_application_it_raises(method: str, status: int, allow: Any) -> None:
     router = APIRouter()
     router.put("/there")(handler())
-    log = await play(router, http_scope(method, "/there" if allow else "/x", app=object()))
+    log = await play(router, http_scope(method, "/there" if allow else "/x", **{"fastasgi.app": object()}))
     assert isinstance(log.raised, HTTPException)
     assert (log.raised.status_code, log.raised.headers, log.sent) == (status, allow, [])
 
 
 @enforces("WS-404-01", "WS-CONN-01", "WS-CLOSE-01")
-@pytest.mark.parametrize("keys", [{}, {"app": object()}])
+@pytest.mark.parametrize("keys", [{}, {"fastasgi.app": object()}])
 async def test_a_websocket_to_nowhere_is_closed_before_accept(keys: dict[str, Any]) -> None:
     router = APIRouter()
     router.get("/page")(handler())

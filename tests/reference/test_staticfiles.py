@@ -265,7 +265,7 @@ async def test_head_of_what_is_missing_has_no_body(site: Path) -> None:
 async def test_inside_an_application_errors_are_its_business(
     path: str, method: str, status: int, site: Path
 ) -> None:
-    log = await play(StaticFiles(site), http_scope(method, path, app=object()))
+    log = await play(StaticFiles(site), http_scope(method, path, **{"fastasgi.app": object()}))
     assert log.sent == []
     assert isinstance(log.raised, HTTPException)
     assert log.raised.status_code == status
@@ -315,7 +315,7 @@ async def test_the_page_for_what_is_missing_is_no_success_that_could_be_cached_o
     headers = [(b"if-none-match", b"*"), (b"range", b"bytes=0-1")]
     log = await fetch(StaticFiles(site, html=True), "/missing", headers=headers)
     assert (log.status, log.body) == (404, b"lost")
-    inside = await fetch(StaticFiles(site, html=True), "/missing", app=object())
+    inside = await fetch(StaticFiles(site, html=True), "/missing", **{"fastasgi.app": object()})
     assert inside.status == 404
 
 

@@ -164,7 +164,11 @@ class Value:
             name = self.until("=;").strip(" \t").lower()
             if self.text[self.at : self.at + 1] == "=":
                 self.at += 1
-                value = self.quoted() if self.text[self.at : self.at + 1] == '"' else self.until(";").rstrip(" \t")
+                value = (
+                    self.quoted()
+                    if self.text[self.at : self.at + 1] == '"'
+                    else self.until(";").rstrip(" \t")
+                )
                 self.parameters.setdefault(name, value)
             self.until(";")
 

@@ -96,6 +96,12 @@ def raw(made: str, source: Any) -> Any:
     return MAKERS[made](source).raw
 
 
+def raw_twice(made: str, source: Any) -> list[Any]:
+    """What `raw` gives the first time, and the second."""
+    data = MAKERS[made](source)
+    return [data.raw, data.raw]
+
+
 def text(made: str, source: Any) -> str:
     return str(MAKERS[made](source))
 

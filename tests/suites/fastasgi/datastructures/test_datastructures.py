@@ -103,8 +103,7 @@ def _after(pairs: Pairs, step: str, *values: Any) -> Pairs:
         return [*pairs, (lower(values[0]), values[1])]
     if step == "setdefault":
         return pairs if of(lower(values[0]), pairs) else _after(pairs, "append", *values)
-    given_pairs = list(values[0].items()) if isinstance(values[0], dict) else list(values[0])
-    given_pairs = [(lower(name), value) for name, value in given_pairs]
+    given_pairs = [(lower(name), value) for name, value in values[0]]
     for name in keys_of(given_pairs):
         pairs = put(pairs, name, of(name, given_pairs))
     return pairs
@@ -112,21 +111,22 @@ def _after(pairs: Pairs, step: str, *values: Any) -> Pairs:
 
 # --- what is drawn ------------------------------------------------------------------------------------------
 
-TEXTS = st.text(st.sampled_from("ab &=+%;#?é€𝄞\n\0") | st.characters(exclude_categories=["Cs"]), max_size=6)
+LETTERS_AND_SIGNS = "ab &=+%;#?é€𝄞\n\0"
+TEXTS = st.text(LETTERS_AND_SIGNS, max_size=5)
 KEYS = st.sampled_from(["a", "b", "c", "A", "", "é"])
-VALUES = st.integers(-9, 9) | st.none() | TEXTS
-PAIRS = st.lists(st.tuples(KEYS, VALUES), max_size=8)
-TEXT_PAIRS = st.lists(st.tuples(KEYS | TEXTS, TEXTS), max_size=6)
+VALUES = st.sampled_from([1, 2, 3, 0, None, "", "x", "é"])
+PAIRS = st.lists(st.tuples(KEYS, VALUES), max_size=6)
+TEXT_PAIRS = st.lists(st.tuples(KEYS, TEXTS), max_size=4)
 
 NAMES = st.sampled_from(["x-a", "X-A", "x-A", "Host", "host", "set-cookie", "Set-Cookie"])
-TOKENS = NAMES | st.text(TCHAR, min_size=1, max_size=6)
-HEADER_TEXTS = st.text(
-    st.sampled_from("ab ,;=é\xff") | st.characters(codec="latin-1", exclude_categories=["Cc"]), max_size=6
-)
-HEADERS = st.lists(st.tuples(TOKENS, HEADER_TEXTS), max_size=6)
+HEADER_TEXTS = st.sampled_from(["1", "2", "", "a b", "a=1; b", "x,y", "é\xff", " a "])
+HEADERS = st.lists(st.tuples(NAMES | st.sampled_from(["a'b", "1", "~"]), HEADER_TEXTS), max_size=5)
 RAW_NAMES = st.sampled_from([b"x-a", b"X-A", b"x-A", b"Host", b"host"])
-RAW = st.lists(st.tuples(RAW_NAMES, st.sampled_from([b"1", b"2", b"3", b"", b"\xe9"])), max_size=6)
-ANY_RAW = st.lists(st.tuples(RAW_NAMES | st.binary(max_size=4), st.binary(max_size=6)), max_size=5)
+RAW = st.lists(st.tuples(RAW_NAMES, st.sampled_from([b"1", b"2", b"3", b"", b"\xe9"])), max_size=5)
+ANY_RAW = st.lists(st.tuples(RAW_NAMES | st.binary(max_size=3), st.binary(max_size=5)), max_size=4)
+
+FEW_PAIRS = st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("12")), max_size=4)
+FEW_RAW = FEW_PAIRS.map(lambda pairs: [(name.encode(), value.encode()) for name, value in pairs])
 
 FOUR: Raw = [(b"a", b"1"), (b"b", b"2"), (b"c", b"3"), (b"b", b"4")]
 """Headers of which the second and the fourth have one name."""
@@ -169,21 +169,13 @@ def test_a_lookup_gives_the_first_value(submission: Submission, pairs: Pairs, pl
 @given(pairs=PAIRS, key=KEYS)
 @example(pairs=ABC, key="a")
 @example(pairs=[("a", 1), ("a", 1)], key="a")
+@example(pairs=[("b", 1), ("a", 1), ("b", 1)], key="b")
 @example(pairs=ABC, key="c")
-def test_getlist_gives_all_values(submission: Submission, pairs: Pairs, key: str) -> None:
-    """`getlist(key)` gives all values of the key in order, and an empty list for a key that is missing."""
+@example(pairs=[], key="a")
+def test_all_pairs_are_kept(submission: Submission, pairs: Pairs, key: str) -> None:
+    """`getlist(key)` gives all values of the key in order, none for a missing key; `multi_items()` all pairs."""
     assert submission.call("getlist", made="MultiDict(source)", source=ABC, key="a") == [1, 3]
     assert submission.call("getlist", made="MultiDict(source)", source=pairs, key=key) == of(key, pairs)
-
-
-@requirement("DATA-01")
-@given(pairs=PAIRS)
-@example(pairs=ABC)
-@example(pairs=[("b", 1), ("a", 1), ("b", 1)])
-@example(pairs=[])
-def test_multi_items_gives_all_pairs(submission: Submission, pairs: Pairs) -> None:
-    """`multi_items()` gives all pairs, as tuples, in the order in which they came."""
-    assert submission.call("multi_items", made="MultiDict(source)", source=ABC) == ABC
     assert submission.call("multi_items", made="MultiDict(source)", source=pairs) == pairs
 
 
@@ -203,12 +195,10 @@ def test_iteration_gives_each_key_once(submission: Submission, pairs: Pairs) -> 
 
 
 @requirement("DATA-01")
-@given(pairs=PAIRS, default=VALUES)
+@given(pairs=st.sampled_from([[], [("b", 1)], [("A", 1), ("b", None)]]), default=VALUES)
 @example(pairs=[], default=5)
-@example(pairs=ABC, default=None)
 def test_a_missing_key_is_told(submission: Submission, pairs: Pairs, default: Any) -> None:
     """A key that is not there: KeyError from `data[key]`, None or the default from `get`, False from `in`."""
-    pairs = [(f"{key}!", value) for key, value in pairs]
     assert submission.call("item", made="MultiDict(source)", source=ABC, key="b") == 2
     with raised("KeyError"):
         submission.call("item", made="MultiDict(source)", source=pairs, key="a")
@@ -228,29 +218,27 @@ def test_it_is_a_mapping(submission: Submission) -> None:
 @requirement("DATA-02")
 @given(pairs=PAIRS)
 @example(pairs=ABC)
-def test_pairs_come_from_any_iterable(submission: Submission, pairs: Pairs) -> None:
-    """It is made from a list, a tuple, or an iterator of pairs that can be gone through only once."""
-    for source in (pairs, tuple(pairs), Once(pairs)):
+@example(pairs=[("a", 1), ("b", 2)])
+def test_it_is_made_from_pairs_or_a_dict(submission: Submission, pairs: Pairs) -> None:
+    """It is made from a list, a dict, an iterator that can be gone through only once, or from nothing at all."""
+    for source in (pairs, Once(pairs)):
         assert submission.call("multi_items", made="MultiDict(source)", source=source) == pairs
-    source = Once(pairs)
-    assert submission.call("keys", made="MultiDict(source)", source=source) == keys_of(pairs)
+    assert submission.call("keys", made="MultiDict(source)", source=Once(pairs)) == keys_of(pairs)
+    items = dict(pairs)
+    got = submission.call("multi_items", made="MultiDict(source)", source=items)
+    assert got == list(items.items())
 
 
 @requirement("DATA-02")
-@given(pairs=PAIRS)
-@example(pairs=[("a", 1), ("b", 2)])
-@example(pairs=[])
-def test_of_a_dict_all_items_are_taken(submission: Submission, pairs: Pairs) -> None:
-    """It is made from a dict, of which each item is a pair; without an argument it is empty."""
-    source = dict(pairs)
-    got = submission.call("multi_items", made="MultiDict(source)", source=source)
-    assert got == list(source.items())
+def test_without_an_argument_it_is_empty(submission: Submission) -> None:
+    """`MultiDict()` and `QueryParams()` are empty."""
+    assert submission.call("multi_items", made="MultiDict(source)", source=ABC) == ABC
     assert submission.call("multi_items", made="MultiDict()", source=None) == []
     assert submission.call("multi_items", made="QueryParams()", source=None) == []
 
 
 @requirement("DATA-02")
-@given(pairs=TEXT_PAIRS)
+@given(pairs=FEW_PAIRS)
 @example(pairs=[("a", "1"), ("b", "2"), ("a", "3")])
 def test_of_another_all_pairs_are_taken(submission: Submission, pairs: Pairs) -> None:
     """Made from another `MultiDict` or a `QueryParams`, it takes all of its pairs, not only first values."""
@@ -258,9 +246,17 @@ def test_of_another_all_pairs_are_taken(submission: Submission, pairs: Pairs) ->
         assert submission.call("multi_items", made=made, source=pairs) == pairs
 
 
+RAW_CASES: list[Raw] = [
+    [],
+    [(b"a", b"1"), (b"b", b"2"), (b"A", b"3")],
+    [(b"a", b"1"), (b"a", b"1")],
+    [(b"Host", b"\xe9"), (b"x", b""), (b"X", b"1"), (b"host", b"2")],
+]
+
+
 @requirement("DATA-02")
-@given(raw=RAW)
-@example(raw=[(b"a", b"1"), (b"b", b"2"), (b"A", b"3")])
+@given(raw=st.sampled_from(RAW_CASES))
+@each(raw=RAW_CASES)
 def test_of_headers_all_pairs_are_taken(submission: Submission, raw: Raw) -> None:
     """Made from a `Headers`, it takes all headers, names in lower case."""
     got = submission.call("multi_items", made="MultiDict(Headers(raw=source))", source=raw)
@@ -268,32 +264,23 @@ def test_of_headers_all_pairs_are_taken(submission: Submission, raw: Raw) -> Non
 
 
 @requirement("DATA-02")
-@given(pairs=st.lists(st.tuples(KEYS, st.integers(-9, 9)), max_size=6))
-@example(pairs=ABC)
-def test_it_can_be_the_base_of_a_class(submission: Submission, pairs: Pairs) -> None:
+def test_it_can_be_the_base_of_a_class(submission: Submission) -> None:
     """`class Numbers(MultiDict[int])` is a class whose objects read like any `MultiDict`."""
     made = "a class Numbers(MultiDict[int])"
-    assert submission.call("multi_items", made=made, source=pairs) == pairs
-    assert submission.call("getlist", made=made, source=pairs, key="a") == of("a", pairs)
-
-
-@requirement("DATA-02")
-@given(pairs=PAIRS.filter(bool))
-@example(pairs=ABC)
-def test_what_it_was_made_from_may_change(submission: Submission, pairs: Pairs) -> None:
-    """Emptying the list or the dict that it was made from does not show in it."""
-    assert submission.call("after_source_changed", made="MultiDict(source)", source=pairs) == pairs
-    items = dict(pairs)
-    got = submission.call("after_source_changed", made="MultiDict(source)", source=items)
-    assert got == list(items.items())
+    assert submission.call("multi_items", made=made, source=ABC) == ABC
+    assert submission.call("getlist", made=made, source=ABC, key="a") == [1, 3]
 
 
 @requirement("DATA-02")
 @given(pairs=PAIRS, key=KEYS)
 @example(pairs=ABC, key="a")
 @example(pairs=ABC, key="c")
-def test_the_lists_that_it_gives_are_new(submission: Submission, pairs: Pairs, key: str) -> None:
-    """What is done to a list that `getlist` or `multi_items` gave does not show in the next one."""
+def test_nothing_that_goes_in_or_out_changes_it(submission: Submission, pairs: Pairs, key: str) -> None:
+    """What is done to what it was made from, or to a list that it gave, does not show in it."""
+    assert submission.call("after_source_changed", made="MultiDict(source)", source=pairs) == pairs
+    items = dict(pairs)
+    got = submission.call("after_source_changed", made="MultiDict(source)", source=items)
+    assert got == list(items.items())
     got = submission.call("after_results_changed", made="MultiDict(source)", source=pairs, key=key)
     assert got == [of(key, pairs), pairs]
 
@@ -314,7 +301,6 @@ def test_it_has_no_item_assignment(submission: Submission) -> None:
 
 KINDS = ["MultiDict(source)", "QueryParams(source)"]
 HEADER_KINDS = ["Headers(raw=source)", "MutableHeaders(raw=source)"]
-FEW_PAIRS = st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("12")), max_size=4)
 
 
 @requirement("DATA-03")
@@ -343,8 +329,8 @@ def test_equal_is_who_has_the_same_values_for_each_key(
 @given(
     made=st.sampled_from(HEADER_KINDS),
     other=st.sampled_from(HEADER_KINDS),
-    one=RAW.filter(lambda raw: len(raw) < 4),
-    two=RAW.filter(lambda raw: len(raw) < 4),
+    one=FEW_RAW,
+    two=FEW_RAW,
 )
 @example(made=HEADER_KINDS[0], other=HEADER_KINDS[0], one=[(b"A", b"1")], two=[(b"a", b"1")])
 @example(made=HEADER_KINDS[0], other=HEADER_KINDS[0], one=[(b"a", b"x")], two=[(b"a", b"X")])
@@ -433,11 +419,10 @@ def test_well_known_query_strings(submission: Submission, case: tuple[str, Pairs
 
 
 @requirement("DATA-04")
-@given(word=st.text("aé€𝄞", min_size=1, max_size=5))
-@example(word="é")
-def test_text_beyond_ascii_means_itself(submission: Submission, word: str) -> None:
+def test_text_beyond_ascii_means_itself(submission: Submission) -> None:
     """A query string that comes as text may have characters beyond ASCII, which mean themselves."""
-    _check_fields(submission, f"{word}={word}&b=2", [(word, word), ("b", "2")])
+    for word in ("é", "a€", "𝄞"):
+        _check_fields(submission, f"{word}={word}&b=2", [(word, word), ("b", "2")])
 
 
 @requirement("DATA-04")
@@ -509,8 +494,11 @@ def test_there_may_be_many_fields(submission: Submission) -> None:
     assert len(got) == 3000, f"of 3000 fields, {len(got)} are there"
 
 
+ANY_TEXT = st.text(st.sampled_from(LETTERS_AND_SIGNS) | st.characters(exclude_categories=["Cs"]), max_size=4)
+
+
 @requirement("DATA-06")
-@given(pairs=TEXT_PAIRS)
+@given(pairs=st.lists(st.tuples(ANY_TEXT, ANY_TEXT), max_size=4))
 @example(pairs=[("a", "1"), ("b", "2"), ("a", "3")])
 @example(pairs=[("a", "")])
 @example(pairs=[("", "")])
@@ -533,43 +521,49 @@ def test_what_is_written_reads_back(submission: Submission, pairs: Pairs) -> Non
 
 
 @requirement("DATA-06")
-@given(words=FIELDS)
-@example(words=[([("+", " ")], [("%2B", "+")]), ([("%C3%A9", "é")], [("%26", "&")])])
-def test_what_was_read_can_be_written(submission: Submission, words: list[Any]) -> None:
+@given(case=st.sampled_from(QUERIES))
+@each(case=QUERIES)
+def test_what_was_read_can_be_written(submission: Submission, case: tuple[str, Pairs]) -> None:
     """`str(QueryParams(query))` says what `query` said, though it may be encoded otherwise."""
-    query = "&".join("=".join("".join(wire for wire, _ in word) for word in field) for field in words)
+    query, expected = case
     written = submission.call("text", made="QueryParams(source)", source=query.encode())
-    got, expected = fields(written.encode()), fields(query.encode())
+    got = fields(written.encode())
     assert got == expected, f"str() gave {written!r}, which reads as {got!r}; expected: {expected!r}"
 
 
 # --- Headers ------------------------------------------------------------------------------------------------
 
 
-def cases_of(name: str) -> list[str]:
-    """A name as it may be asked for: its ASCII letters in either case."""
-    return [name, lower(name), lower(name).translate(_UPPER), lower(name)[:1].translate(_UPPER) + name[1:]]
-
-
-_UPPER = {ord(letter): letter.upper() for letter in string.ascii_lowercase}
+CASES: dict[str, Callable[[bytes], bytes]] = {
+    "as it is": bytes,
+    "lower": bytes.lower,
+    "upper": bytes.upper,
+    "title": bytes.title,
+}
+"""How a name may be asked for; these know ASCII letters only."""
 
 
 @requirement("DATA-07")
-@given(raw=RAW.filter(bool), place=st.integers(0, 5))
-@example(raw=[(b"X-Token", b"1"), (b"x-token", b"2")], place=0)
-@example(raw=[(b"x-token", b"1")], place=0)
-@example(raw=[(b"X-TOKEN", b"")], place=0)
-@example(raw=[(b"\xc9t\xc9", b"1"), (b"\xe9t\xe9", b"2")], place=0)
-@example(raw=[(b"\xc9t\xc9", b"1"), (b"\xe9t\xe9", b"2")], place=1)
-def test_a_name_is_found_in_any_case(submission: Submission, raw: Raw, place: int) -> None:
+@given(raw=RAW.filter(bool), case=st.sampled_from(list(CASES)))
+@each(
+    raw=[
+        [(b"X-Token", b"1"), (b"x-token", b"2")],
+        [(b"x-token", b"1")],
+        [(b"X-TOKEN", b"")],
+        [(b"\xc9t\xc9", b"1"), (b"\xe9t\xe9", b"2")],
+        [(b"\xe9t\xe9", b"1"), (b"\xc9t\xc9", b"2")],
+    ],
+    case=list(CASES),
+)
+def test_a_name_is_found_in_any_case(submission: Submission, raw: Raw, case: str) -> None:
     """`headers[name]`, `get`, `getlist` and `in` ignore the case of the name that is asked for, and of those there."""
-    name = raw[place % len(raw)][0].decode("latin-1")
-    values = of(lower(name), as_text(raw))
-    for asked in cases_of(name):
-        assert submission.call("item", made="Headers(raw=source)", source=raw, key=asked) == values[0]
-        assert submission.call("get", made="Headers(raw=source)", source=raw, key=asked) == values[0]
-        assert submission.call("getlist", made="Headers(raw=source)", source=raw, key=asked) == values
-        assert submission.call("contains", made="Headers(raw=source)", source=raw, key=asked) is True
+    name = raw[0][0]
+    asked = CASES[case](name).decode("latin-1")
+    values = of(lower(name.decode("latin-1")), as_text(raw))
+    assert submission.call("item", made="Headers(raw=source)", source=raw, key=asked) == values[0]
+    assert submission.call("get", made="Headers(raw=source)", source=raw, key=asked) == values[0]
+    assert submission.call("getlist", made="Headers(raw=source)", source=raw, key=asked) == values
+    assert submission.call("contains", made="Headers(raw=source)", source=raw, key=asked) is True
 
 
 @requirement("DATA-07")
@@ -577,36 +571,31 @@ def test_a_name_is_found_in_any_case(submission: Submission, raw: Raw, place: in
 @example(raw=[(b"B", b"1"), (b"a", b"2"), (b"b", b"3")])
 @example(raw=[(b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")])
 def test_all_headers_are_kept_in_order(submission: Submission, raw: Raw) -> None:
-    """`multi_items()` gives all headers in order, names in lower case."""
-    got = submission.call("multi_items", made="Headers(raw=source)", source=raw)
-    assert got == as_text(raw)
-
-
-@requirement("DATA-07")
-@given(raw=RAW)
-@example(raw=[(b"B", b"1"), (b"a", b"2"), (b"b", b"3")])
-def test_iteration_gives_each_name_once(submission: Submission, raw: Raw) -> None:
-    """Iteration, `items()` and `len` see each name once, in lower case, with its first value."""
+    """`multi_items()` gives all headers in order; iteration, `items()` and `len` see each name once, in lower case."""
     pairs = as_text(raw)
     names = keys_of(pairs)
+    assert submission.call("multi_items", made="Headers(raw=source)", source=raw) == pairs
     assert submission.call("keys", made="Headers(raw=source)", source=raw) == names
     first = [(name, of(name, pairs)[0]) for name in names]
     assert submission.call("items", made="Headers(raw=source)", source=raw) == first
     assert submission.call("length", made="Headers(raw=source)", source=raw) == len(names)
-    assert submission.call("is_mapping", made="Headers(raw=source)", source=raw) is True, "it is no Mapping"
 
 
 @requirement("DATA-07")
-@given(name=st.sampled_from(["b", "", "☃", "é"]) | TEXTS)
-@example(name="b")
-@example(name="aa")
-@example(name="")
-@example(name="☃")
-@example(name="\u212a")
-@example(name="\xc9")
+def test_headers_are_a_mapping(submission: Submission) -> None:
+    """A `Headers` and a `MutableHeaders` are instances of `collections.abc.Mapping`."""
+    for made in HEADER_KINDS:
+        assert submission.call("is_mapping", made=made, source=FOUR) is True, f"{made} is no Mapping"
+
+
+MISSING = ["b", "aa", "", "☃", "a☃", "\u212a", "\xc9", "a\n", "x-a"]
+
+
+@requirement("DATA-07")
+@given(name=st.sampled_from(MISSING))
+@each(name=MISSING)
 def test_a_missing_name_is_told(submission: Submission, name: str) -> None:
     """A name that is not there, whatever text it is, is missing: KeyError, None, the default, `[]`, False."""
-    assume(name not in ("a", "A", "k", "K", "\xe9"))
     raw = [(b"a", b"1"), (b"k", b"2"), (b"\xe9", b"3")]
     assert submission.call("item", made="Headers(raw=source)", source=raw, key="A") == "1"
     with raised("KeyError"):
@@ -621,15 +610,20 @@ SHAPES: dict[str, Callable[[Any], Any]] = {"list": list, "tuple": tuple, "iterat
 
 
 @requirement("DATA-08")
-@given(raw=RAW, outer=st.sampled_from(list(SHAPES)), inner=st.sampled_from(list(SHAPES)))
-@each(raw=[[(b"Host", b"a"), (b"x", b"1"), (b"X", b"2")]], outer=list(SHAPES), inner=list(SHAPES))
-def test_raw_headers_come_in_any_iterables(submission: Submission, raw: Raw, outer: str, inner: str) -> None:
+@given(
+    made=st.sampled_from(HEADER_KINDS),
+    raw=st.sampled_from(RAW_CASES),
+    outer=st.sampled_from(list(SHAPES)),
+    inner=st.sampled_from(list(SHAPES)),
+)
+@each(made=HEADER_KINDS, raw=RAW_CASES[1:2], outer=list(SHAPES), inner=list(SHAPES))
+def test_raw_headers_come_in_any_iterables(
+    submission: Submission, made: str, raw: Raw, outer: str, inner: str
+) -> None:
     """`raw` and each pair in it may be a list, a tuple, or an iterator that can be gone through only once."""
-    for made in HEADER_KINDS:
-        source = SHAPES[outer]([SHAPES[inner](pair) for pair in raw])
-        assert submission.call("multi_items", made=made, source=source) == as_text(raw)
-        source = SHAPES[outer]([SHAPES[inner](pair) for pair in raw])
-        assert submission.call("after_raw_changed", made=made, source=source) == as_bytes(as_text(raw))
+    source = SHAPES[outer]([SHAPES[inner](pair) for pair in raw])
+    assert submission.call("multi_items", made=made, source=source) == as_text(raw)
+    assert submission.call("raw_twice", made=made, source=source) == [as_bytes(as_text(raw))] * 2
 
 
 @requirement("DATA-08")
@@ -655,18 +649,31 @@ def test_any_bytes_are_headers(submission: Submission, raw: Raw) -> None:
 )
 def test_headers_come_as_text(submission: Submission, made: str, pairs: Pairs) -> None:
     """Headers are made from pairs of text, or from a dict; `raw` has them as bytes, names in lower case."""
-    for source in (pairs, Once(pairs)):
-        assert submission.call("raw", made=made, source=source) == as_bytes(pairs)
+    assert submission.call("raw", made=made, source=Once(pairs)) == as_bytes(pairs)
     source = dict(pairs)
     assert submission.call("raw", made=made, source=source) == as_bytes(list(source.items()))
-    got = submission.call("raw", made=made.replace("source", ""), source=None)
-    assert got == [], f"{made.replace('source', '')} without an argument has {got!r}"
 
 
 @requirement("DATA-08")
-@given(pairs=HEADERS)
-@example(pairs=[("a", "1"), ("b", "2"), ("A", "3")])
-@example(pairs=[("a", "1"), ("a", "2")])
+def test_without_an_argument_there_are_no_headers(submission: Submission) -> None:
+    """`Headers()` and `MutableHeaders()` are empty."""
+    assert submission.call("raw", made="Headers(source)", source=[("a", "1")]) == [(b"a", b"1")]
+    for made in ("Headers()", "MutableHeaders()"):
+        got = submission.call("raw", made=made, source=None)
+        assert got == [], f"{made} has {got!r}"
+
+
+TEXT_CASES: list[Pairs] = [
+    [],
+    [("a", "1"), ("b", "2"), ("A", "3")],
+    [("a", "1"), ("a", "2")],
+    [("x", "é"), ("x", "é")],
+]
+
+
+@requirement("DATA-08")
+@given(pairs=st.sampled_from(TEXT_CASES))
+@each(pairs=TEXT_CASES)
 def test_of_others_all_headers_are_taken(submission: Submission, pairs: Pairs) -> None:
     """Made from another `Headers` or a `MultiDict`, it takes all of its pairs, not only first values."""
     raw = as_bytes(pairs)
@@ -676,8 +683,8 @@ def test_of_others_all_headers_are_taken(submission: Submission, pairs: Pairs) -
 
 
 @requirement("DATA-08")
-@given(raw=RAW.filter(bool))
-@example(raw=[(b"a", b"1"), (b"a", b"2")])
+@given(raw=st.sampled_from(RAW_CASES[1:]))
+@each(raw=RAW_CASES[1:])
 def test_headers_never_change(submission: Submission, raw: Raw) -> None:
     """What is done to what they were made from, or to a list that they gave, does not show in `Headers`."""
     pairs, name = as_text(raw), raw[0][0].decode()
@@ -711,26 +718,30 @@ BAD_NAMES = [
 BAD_VALUES = [
     "\r\n", "\r", "\n", "\0", "a\rb", "a\nb", "a\0b", "a\n", "\na", "a\r\nset-cookie: b=1", "☃", "a€", "Ā", "\u2028",
 ]  # fmt: skip
-BAD_NAME = st.text(st.sampled_from(TCHAR) | st.characters(exclude_categories=["Cs"]), max_size=5).filter(
-    lambda name: name == "" or not set(name) <= set(TCHAR)
-)
+BAD_LETTERS = st.sampled_from(' \t\r\n\0:;,/()[]{}<>=?@\\"\x7fé٣☃\u212a')
+BAD_NAME = st.tuples(st.sampled_from(["", "a", "x-a"]), BAD_LETTERS, st.sampled_from(["", "a"])).map("".join)
 BAD_VALUE = st.tuples(HEADER_TEXTS, st.sampled_from("\r\n\0☃Ā\u2028"), HEADER_TEXTS).map("".join)
-WAYS = ["Headers(source)", "MutableHeaders(source)", "set", "append", "setdefault", "update"]
+MADE = ["Headers(source)", "MutableHeaders(source)", "Headers(MultiDict(source))"]
+METHODS = ["set", "append", "setdefault", "update"]
+WAYS = [*MADE, "Headers(source), a dict", *METHODS]
 """The ways on which text becomes a header."""
 
 
-def _add(submission: Submission, way: str, name: str, value: str) -> Raw:
-    """`raw` of headers to which one was added, after another one that is good."""
-    if "source" in way:
-        return list(submission.call("raw", made=way, source=[("ok", "1"), (name, value)]))
+def _add(submission: Submission, way: str, name: str, value: str) -> Any:
+    """`raw` of headers which have one that is good, and then this one."""
+    pairs = [("ok", "1"), (name, value)]
+    if way in MADE:
+        return submission.call("raw", made=way, source=pairs)
+    if way not in METHODS:
+        return submission.call("raw", made="Headers(source)", source=dict(pairs))
     step = [way, [(name, value)]] if way == "update" else [way, name, value]
-    got = submission.call("changed", made="MutableHeaders(raw=source)", source=[(b"ok", b"1")], steps=[step])
-    return list(got)
+    return submission.call("changed", made="MutableHeaders(raw=source)", source=[(b"ok", b"1")], steps=[step])
 
 
 @requirement("DATA-09")
-@given(way=st.sampled_from(WAYS), bad=st.sampled_from(BAD_NAMES) | BAD_NAME)
-@each(way=WAYS, bad=BAD_NAMES)
+@given(way=st.sampled_from(WAYS), bad=BAD_NAME)
+@each(way=MADE[:1], bad=BAD_NAMES)
+@each(way=WAYS, bad=["", "a b", "a\n"])
 def test_a_name_must_be_a_token(submission: Submission, way: str, bad: str) -> None:
     """A name that is no token is a ValueError, however it comes in as text."""
     assert _add(submission, way, "x-Good", "v") == [(b"ok", b"1"), (b"x-good", b"v")]
@@ -739,8 +750,9 @@ def test_a_name_must_be_a_token(submission: Submission, way: str, bad: str) -> N
 
 
 @requirement("DATA-09")
-@given(way=st.sampled_from(WAYS), bad=st.sampled_from(BAD_VALUES) | BAD_VALUE)
-@each(way=WAYS, bad=BAD_VALUES)
+@given(way=st.sampled_from(WAYS), bad=BAD_VALUE)
+@each(way=MADE[:1], bad=BAD_VALUES)
+@each(way=WAYS, bad=["a\nb", "☃"])
 def test_a_value_must_fit_into_a_line(submission: Submission, way: str, bad: str) -> None:
     """A value with a CR, LF or NUL anywhere, or a character beyond latin-1, is a ValueError."""
     assert _add(submission, way, "x", "good \xe9") == [(b"ok", b"1"), (b"x", b"good \xe9")]
@@ -749,24 +761,17 @@ def test_a_value_must_fit_into_a_line(submission: Submission, way: str, bad: str
 
 
 @requirement("DATA-09")
-@given(way=st.sampled_from(["Headers(source)", "MutableHeaders(source)"]), bad=BAD_VALUE)
-@each(way=["Headers(source)", "MutableHeaders(source)"], bad=["a\r\nb", "a\nb", "☃"])
-def test_a_dict_is_checked_too(submission: Submission, way: str, bad: str) -> None:
-    """Headers that come as a dict, or as other headers, are checked like pairs, the first one, too."""
-    assert submission.call("raw", made=way, source={"x": "a", "y": "b"}) == [(b"x", b"a"), (b"y", b"b")]
-    with raised("ValueError"):
-        submission.call("raw", made=way, source={"x": bad, "y": "b"})
-    with raised("ValueError"):
-        submission.call("raw", made="Headers(MultiDict(source))", source=[("x", bad), ("y", "b")])
-
-
-@requirement("DATA-09")
 @given(
     way=st.sampled_from(WAYS),
-    name=TOKENS.filter(lambda name: name.lower() != "ok"),
-    value=st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0"), max_size=8),
+    name=st.text(TCHAR, min_size=1, max_size=4).map("x".__add__),
+    value=st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0"), max_size=6),
 )
-@each(way=WAYS, name=[TCHAR], value=["", " a b ", "\t", "\x01\x7f\x80\x85\xa0\xff", "a\x0bb\x0c\x1c", "\x85"])
+@each(
+    way=MADE[:1],
+    name=[TCHAR],
+    value=["", " a b ", "\t", "\x01\x7f\x80\x85\xa0\xff", "a\x0bb\x0c\x1c", "\x85"],
+)
+@each(way=WAYS, name=[TCHAR], value=[" a\x1c\x7f "])
 def test_all_other_text_is_taken(submission: Submission, way: str, name: str, value: str) -> None:
     """Every token is a name, and every other text of latin-1 is a value, which stays as it is."""
     got = _add(submission, way, name, value)
@@ -789,7 +794,7 @@ def _check_changed(submission: Submission, raw: Raw, steps: Sequence[Step]) -> N
 
 
 @requirement("DATA-10")
-@given(raw=RAW, steps=st.lists(STEPS, min_size=1, max_size=5))
+@given(raw=RAW, steps=st.lists(STEPS, min_size=1, max_size=4))
 @example(raw=FOUR, steps=[["set", "B", "5"]])
 @example(raw=FOUR, steps=[["set", "a", "5"]])
 @example(raw=FOUR, steps=[["set", "d", "5"]])
@@ -808,7 +813,7 @@ def test_headers_are_set_appended_and_deleted(submission: Submission, raw: Raw, 
 
 
 @requirement("DATA-10")
-@given(raw=RAW, steps=st.lists(STEPS, min_size=1, max_size=3), name=NAMES)
+@given(raw=RAW, steps=st.lists(STEPS, min_size=1, max_size=2), name=NAMES)
 @example(raw=FOUR, steps=[["set", "b", "5"]], name="B")
 @example(raw=FOUR, steps=[["append", "b", "5"]], name="b")
 @example(raw=FOUR, steps=[["del", "b"]], name="b")
@@ -837,7 +842,7 @@ def test_setdefault_adds_only_what_is_missing(
     assert submission.call("returned", made=MUTABLE, source=raw, step=step) == first
 
 
-UPDATES = st.lists(st.tuples(NAMES, HEADER_TEXTS), max_size=5)
+UPDATES = st.lists(st.tuples(NAMES, HEADER_TEXTS), max_size=4)
 UPDATE_CASES: list[Pairs] = [
     [],
     [("B", "5")],
@@ -848,23 +853,23 @@ UPDATE_CASES: list[Pairs] = [
 ]
 
 
+SOURCES: dict[str, Callable[[Pairs], Step]] = {
+    "pairs": lambda pairs: ["update", pairs],
+    "an iterator": lambda pairs: ["update", Once(pairs)],
+    "Headers": lambda pairs: ["update with Headers", pairs],
+    "a dict": lambda pairs: ["update", dict(pairs)],
+}
+
+
 @requirement("DATA-11")
-@given(raw=RAW, pairs=UPDATES)
-@each(raw=[FOUR], pairs=UPDATE_CASES)
-def test_update_replaces_name_by_name(submission: Submission, raw: Raw, pairs: Pairs) -> None:
+@given(raw=RAW, pairs=UPDATES, source=st.sampled_from(list(SOURCES)))
+@each(raw=[FOUR], pairs=UPDATE_CASES, source=list(SOURCES))
+def test_update_replaces_name_by_name(submission: Submission, raw: Raw, pairs: Pairs, source: str) -> None:
     """`update` puts all values given for a name where the first header of that name stood, or at the end."""
-    _check_changed(submission, raw, [["update", pairs]])
-    _check_changed(submission, raw, [["update", dict(pairs)]])
-
-
-@requirement("DATA-11")
-@given(raw=RAW, pairs=UPDATES)
-@each(raw=[FOUR], pairs=UPDATE_CASES)
-def test_update_takes_what_headers_take(submission: Submission, raw: Raw, pairs: Pairs) -> None:
-    """`update` takes a `Headers`, with all of its values, and an iterator that can be gone through only once."""
-    expected = as_bytes(after(as_text(raw), [["update", pairs]]))
-    for step in (["update with Headers", pairs], ["update", Once(pairs)]):
-        assert submission.call("changed", made=MUTABLE, source=raw, steps=[step]) == expected
+    step = SOURCES[source](pairs)
+    given_pairs = list(dict(pairs).items()) if source == "a dict" else pairs
+    expected = as_bytes(after(as_text(raw), [["update", given_pairs]]))
+    assert submission.call("changed", made=MUTABLE, source=raw, steps=[step]) == expected
 
 
 VARY = st.lists(
@@ -928,7 +933,7 @@ def test_vary_takes_one_name(submission: Submission, bad: str) -> None:
 
 
 BAD_PAIRS = [("b", "5\r\n"), ("b", "5\n"), ("a b", "5"), ("b", "☃"), ("d", "\0"), ("a", "\n")]
-GOOD_PAIRS = st.lists(st.tuples(st.sampled_from(["a", "b", "e"]), HEADER_TEXTS), max_size=3)
+GOOD_PAIRS = st.sampled_from([[], [("a", "6")], [("b", "6"), ("b", "7")], [("e", "6"), ("a", "7")]])
 
 
 @requirement("DATA-13")
@@ -999,8 +1004,8 @@ ATTRIBUTES = [
     "user", "database", "x", "get", "set", "items", "keys", "values", "pop", "update", "clear", "copy", "mapping",
     "state", "data", "name", "self", "dict", "setdefault", "d", "m",
 ]  # fmt: skip
-ATTRIBUTE = st.sampled_from(ATTRIBUTES) | st.from_regex(r"[a-z][a-z0-9_]{0,6}", fullmatch=True)
-STATES = st.dictionaries(st.sampled_from(["a", "b", "user"]), VALUES, max_size=3)
+ATTRIBUTE = st.sampled_from(ATTRIBUTES)
+STATES = st.sampled_from([{}, {"a": 1}, {"user": "ada", "b": None}])
 
 
 @requirement("DATA-14")
@@ -1022,7 +1027,7 @@ def test_attributes_are_the_items_of_the_mapping(
 
 
 @requirement("DATA-14")
-@given(mapping=STATES, name=ATTRIBUTE, value=VALUES)
+@given(mapping=STATES, name=st.sampled_from(ATTRIBUTES[:4]), value=st.sampled_from([1, None]))
 @example(mapping={}, name="user", value="ada")
 @example(mapping={"user": "ada"}, name="user", value="bob")
 def test_it_stands_on_the_mapping_itself(
@@ -1037,8 +1042,8 @@ def test_it_stands_on_the_mapping_itself(
 
 
 @requirement("DATA-14")
-@given(name=ATTRIBUTE, value=VALUES)
-@each(name=ATTRIBUTES, value=[1])
+@given(name=st.sampled_from(ATTRIBUTES[:4]), value=st.sampled_from([1, None]))
+@example(name="user", value=1)
 def test_without_a_mapping_each_has_its_own(submission: Submission, name: str, value: Any) -> None:
     """`State()` and `State(None)` work without a mapping, and two of them share nothing."""
     for given_none in (False, True):
