@@ -57,11 +57,7 @@ class Response:
             raise ValueError(f"{status_code} is no status of a final response: use 200 to 999 (RFC 9110, 15)")
         self.status_code = int(status_code)
         self.background = background
-        raw = [] if headers is None else Headers(headers).raw
-        media_type = self._described(content, media_type)
-        if media_type is not None and not any(name == b"content-type" for name, _ in raw):
-            raw.append(_content_type(media_type))
-        self.headers = MutableHeaders(raw=raw)
+        self.headers = _headers(headers, self._described(content, media_type))
         self._set_content(content)
 
     def _described(self, content: Any, media_type: str | None) -> str | None:
@@ -300,6 +296,16 @@ def _media_type(content: Any) -> str | None:
     if content is None:
         return None
     return "text/plain; charset=utf-8" if isinstance(content, str) else "application/octet-stream"
+
+
+def _headers(given: HeadersLike | None, media_type: str | None) -> MutableHeaders:
+    """The headers that were given, and a Content-Type if there is none among them."""
+    if given is None:
+        return MutableHeaders(raw=() if media_type is None else (_content_type(media_type),))
+    headers = MutableHeaders(given)
+    if media_type is not None:
+        headers.setdefault("content-type", media_type)
+    return headers
 
 
 @lru_cache(maxsize=256)

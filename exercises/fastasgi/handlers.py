@@ -63,7 +63,7 @@ class Handler:
                 arguments[name] = params[name]
         for name in self._connection:
             arguments[name] = connection
-        positional = [arguments.pop(name) for name in self._positional]
+        positional = [arguments.pop(name) for name in self._positional] if self._positional else ()
         if self._is_async:
             return await self.endpoint(*positional, **arguments)
         value = await run_in_thread(self.endpoint, *positional, **arguments)
@@ -99,9 +99,7 @@ def _parameters(endpoint: Callable[..., Any]) -> list[Parameter]:
 def _takes(parameter: Parameter, kind: type[HTTPConnection]) -> bool:
     """Whether the connection goes to this parameter: as what it is, or as an HTTPConnection."""
     annotation = parameter.annotation
-    classes = kind.__mro__[
-        :-1
-    ]  # all but object; no `issubclass`, which a Protocol or an ABC answers as it likes
+    classes = kind.__mro__[:-1]  # no `issubclass`, which a Protocol or an ABC answers as it likes
     if isinstance(annotation, str):
         annotated = annotation.strip("'\"").rpartition(".")[2] in {each.__name__ for each in classes}
     else:

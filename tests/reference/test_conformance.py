@@ -1,4 +1,4 @@
-"""The table of conformance: a rule that has neither a test nor a reason is found. (`tox -e docs` compares the table.)"""
+"""The table of conformance: a rule with neither a test nor a reason is found. (`tox -e docs` compares the table.)"""
 
 from __future__ import annotations
 

@@ -591,6 +591,13 @@ async def test_no_more_of_a_body_is_kept_than_the_look_ahead_and_an_event() -> N
     assert await request.is_disconnected()
 
 
+async def test_a_disconnect_is_seen_behind_a_whole_body_of_any_size() -> None:
+    body = bytes(3 * LOOK_AHEAD)
+    request, _ = connection(*body_events(body), DISCONNECT)
+    assert await request.is_disconnected()
+    assert await request.body() == body
+
+
 async def test_who_waits_for_the_disconnect_waits_for_room_too() -> None:
     whole = bytes(LOOK_AHEAD)
     request, server = connection(*[request_event(whole, more=True) for _ in range(3)], DISCONNECT)
@@ -637,6 +644,18 @@ async def test_close_stops_the_look_that_is_under_way() -> None:
     await request.close()
     await request.close()
     assert server.under_way == 0
+    server.give(DISCONNECT)
+    assert await request.is_disconnected()
+
+
+async def test_however_many_look_however_often_one_task_waits_and_none_after_close() -> None:
+    before = asyncio.all_tasks()
+    request, _ = connection(*body_events(b"a"))
+    for _ in range(3):
+        await asyncio.gather(*(request.is_disconnected() for _ in range(3)))
+    assert len(asyncio.all_tasks() - before) == 1
+    await request.close()
+    assert asyncio.all_tasks() == before
 
 
 async def test_close_does_not_cancel_one_who_is_looking() -> None:
