@@ -15,7 +15,7 @@ from html import escape
 from typing import Any, NoReturn, TypeAlias
 
 from .asgi_types import ASGIApp, Message, Receive, Scope, Send
-from .concurrency import is_async, run_in_thread
+from .concurrency import call
 from .exceptions import ClientDisconnect, HTTPException
 from .handlers import to_response
 from .requests import Request
@@ -139,16 +139,10 @@ class _Exchange:
         """Send what `handler` makes of an exception."""
         request = Request(self._scope, _spent if self._read else self.receive)
         try:
-            response = to_response(await _call(handler, request, error))
+            response = to_response(await call(handler, request, error))
             await response(self._scope, self.receive, self.send)
         finally:
             await request.close()
-
-
-async def _call(handler: ErrorHandler, request: Request, error: Exception) -> Any:
-    if is_async(handler):
-        return await handler(request, error)
-    return await run_in_thread(handler, request, error)
 
 
 async def _spent() -> NoReturn:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from enum import Enum
 from types import TracebackType
 from typing import Any, Literal, NoReturn, TypeVar
@@ -175,10 +176,8 @@ class WebSocket(HTTPConnection):
         reason that cannot be sent (RFC 6455, sections 5.5 and 7.4).
         """
         _check_close(code, reason)
-        try:
+        with suppress(WebSocketDisconnect):
             await self._connected()
-        except WebSocketDisconnect:
-            return
         if self.connection_state in (WebSocketState.CLOSED, WebSocketState.DISCONNECTED):
             return
         self.connection_state = WebSocketState.CLOSED

@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from inspect import isawaitable
 
 from ..asgi_types import Receive, Scope, Send, require_type
-from ..concurrency import is_async, run_in_thread
+from ..concurrency import call
 from ..responses import Response, json_response, text_response
 from ..urls import path_under_root
 
@@ -54,8 +53,7 @@ class Health:
 
 async def _passes(name: str, check: Check) -> bool:
     try:
-        result = check() if is_async(check) else await run_in_thread(check)
-        return bool(await result if isawaitable(result) else result)
+        return bool(await call(check))
     except Exception:  # whatever it is, the check has not passed
         logging.getLogger("fastasgi.health").exception("the check %r raised", name)
         return False

@@ -491,6 +491,20 @@ async def test_call_next_is_not_tried_again_after_a_failure() -> None:
     assert (await ask(chained(sends(error=LookupError()), retries))).body == b"gave up"
 
 
+async def test_call_next_is_not_called_when_the_middleware_has_ended() -> None:
+    kept: list[Any] = []
+
+    async def short(request: Request, call_next: CallNext) -> Any:
+        kept.extend([request, call_next])
+        return "short"
+
+    await ask(chained(sends(), short))
+    request, call_next = kept
+    with pytest.raises(RuntimeError, match="when its middleware had ended"):
+        await call_next(request)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
 async def test_the_response_can_be_changed_before_it_is_returned() -> None:
     done: list[str] = []
 

@@ -305,6 +305,21 @@ async def test_a_client_that_goes_ends_it_quietly(events: list[Message]) -> None
     assert (log.raised, log.received) == (None, len(events))
 
 
+@enforces("WS-CONN-02")
+async def test_a_client_that_has_gone_before_it_was_answered_gets_nothing() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async with WebSocket(scope, receive, send):
+            pass
+
+    log = await play(app, websocket_scope(), [DISCONNECT], end="raise")
+    assert (log.sent, log.raised, log.received) == ([], None, 1)
+
+
+def test_a_disconnect_says_what_it_is() -> None:
+    assert (WebSocketDisconnect().code, WebSocketDisconnect().reason) == (1000, "")
+    assert repr(WebSocketDisconnect(1001, "away")) == "WebSocketDisconnect(1001, 'away')"
+
+
 async def test_a_disconnect_of_another_connection_ends_this_one_normally() -> None:
     async def handler(websocket: WebSocket) -> None:
         await websocket.accept()
@@ -753,7 +768,7 @@ async def test_what_is_no_json_is_a_value_error(event: Message) -> None:
 
 @enforces("WS-CLOSE-02", "WS-CLOSE-05", "APP-SCOPE-07")
 @given(code=st.integers(-1, 5100), reason=st.text(max_size=130))
-@example(code=1000, reason="é" * 61)
+@example(code=1000, reason="é" * 61 + "a")
 @example(code=1000, reason="é" * 62)
 @example(code=1006, reason="")
 @example(code=1015, reason="")

@@ -217,6 +217,8 @@ class _Call:
             raise RuntimeError(
                 "call_next was called twice for one request: keep the response of the first call"
             )
+        if self._ended:
+            raise RuntimeError("call_next was called when its middleware had ended: await it before")
         self._variables = _Variables(copy_context())
         self._task = asyncio.create_task(self._run(request), context=self._variables.context)
         while (passing := await self.take()) is not None:
