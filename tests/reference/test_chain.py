@@ -543,6 +543,11 @@ async def test_a_status_without_body_leaves_none(status: int, depth: int) -> Non
         '"1"',
     )
     assert log.complete
+    trailers = {"type": "http.response.trailers", "headers": []}
+    log = await ask(
+        chained(sends(START, part(b"a"), part(b"b", more=False), trailers), function), checked=False
+    )
+    assert log.sent[1:] == [part(b""), part(b"", more=False), trailers]
 
 
 async def test_the_body_of_a_response_that_passes_is_not_at_hand() -> None:

@@ -108,6 +108,10 @@ async def test_a_file_is_sent_with_its_description(path: Path) -> None:
     assert log.types == ["http.response.start", "http.response.body"]
 
 
+def test_before_it_is_sent_a_response_says_nothing_of_a_length() -> None:
+    assert "content-length" not in FileResponse("a").headers
+
+
 async def test_the_etag_is_strong_and_tells_apart_what_the_date_does_not(path: Path) -> None:
     first = (await answer(path)).header("etag")
     os.utime(path, ns=(NANOSECONDS, NANOSECONDS + 1))
