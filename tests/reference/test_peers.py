@@ -9,9 +9,12 @@ import asyncio
 import gzip
 import json
 import warnings
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
-from typing import Any
+from functools import wraps
+from threading import Thread
+from typing import Any, ParamSpec
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import httpx
@@ -55,8 +58,28 @@ with warnings.catch_warnings():
     from starlette.testclient import WebSocketDenialResponse
     from starlette.websockets import WebSocketDisconnect
 
+P = ParamSpec("P")
 LIMIT = 30.0
 """Seconds after which a conversation that hangs fails its test."""
+
+
+def in_time(test: Callable[P, None]) -> Callable[P, None]:
+    """A decorator: a test that is not over in time fails. Its thread is left to itself: nothing else can stop it."""
+
+    @wraps(test)
+    def bounded(*args: P.args, **kwargs: P.kwargs) -> None:
+        outcome: Future[None] = Future()
+
+        def run() -> None:
+            try:
+                outcome.set_result(test(*args, **kwargs))
+            except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised below
+                outcome.set_exception(error)
+
+        Thread(target=run, daemon=True).start()
+        outcome.result(LIMIT)
+
+    return bounded
 
 
 @asynccontextmanager
@@ -324,6 +347,7 @@ async def test_starlettes_sessions(place: Any) -> None:
 
 @PLACES
 @pytest.mark.parametrize("factory", [GZipMiddleware, Stamp])
+@in_time
 def test_websockets_pass_starlettes_middleware(place: Any, factory: Any) -> None:
     with StarletteClient(place(factory)) as client, client.websocket_connect("/talk") as websocket:
         websocket.send_text("hello")
@@ -349,53 +373,48 @@ async def test_our_compression_serves_an_application_of_starlette(packed: bool) 
 # Starlette's test client
 
 
-@pytest.fixture
-def starlette_client() -> Iterable[StarletteClient]:
-    """Starlette's client of the example, which is started."""
+@in_time
+def test_starlettes_client_asks_by_http() -> None:
     with StarletteClient(create_app(), follow_redirects=False) as client:
-        yield client
+        added = client.post("/books", json=book())
+        assert (added.status_code, added.headers["location"]) == (201, "http://testserver/books/1")
+        files = {"cover": ("cover.png", PICTURE, "image/png")}
+        assert client.put("/books/1/cover", files=files).json()["size"] == len(PICTURE)
+        assert client.get("/books/1/cover").content == PICTURE
+        assert client.head("/books/1").content == b""
+        assert client.post("/login", data={"name": "Ada"}).status_code == 303
+        assert client.get("/me").json() == {"name": "Ada"}
+        assert client.post("/books/1/loan").status_code == 202
+        assert client.get("/mails").json() == ["Ada has Flatland"]
+        assert client.post("/echo", content=PICTURE).content == PICTURE
 
 
-def test_starlettes_client_asks_by_http(starlette_client: StarletteClient) -> None:
-    added = starlette_client.post("/books", json=book())
-    assert (added.status_code, added.headers["location"]) == (201, "http://testserver/books/1")
-    files = {"cover": ("cover.png", PICTURE, "image/png")}
-    assert starlette_client.put("/books/1/cover", files=files).json()["size"] == len(PICTURE)
-    assert starlette_client.get("/books/1/cover").content == PICTURE
-    assert starlette_client.head("/books/1").content == b""
-    assert starlette_client.post("/login", data={"name": "Ada"}).status_code == 303
-    assert starlette_client.get("/me").json() == {"name": "Ada"}
-    assert starlette_client.post("/books/1/loan").status_code == 202
-    assert starlette_client.get("/mails").json() == ["Ada has Flatland"]
-    assert starlette_client.post("/echo", content=PICTURE).content == PICTURE
+@in_time
+def test_starlettes_client_speaks_by_websocket() -> None:
+    with StarletteClient(create_app()) as client:
+        with client.websocket_connect("/sockets/echo", subprotocols=["shout"]) as websocket:
+            assert websocket.accepted_subprotocol == "shout"
+            websocket.send_text("hello")
+            assert websocket.receive_text() == "HELLO"
+            websocket.send_bytes(b"")
+            assert websocket.receive_bytes() == b""
+            websocket.close(4001)
+        with pytest.raises(WebSocketDenialResponse) as denied, client.websocket_connect("/sockets/books/1"):
+            pass
+        assert (denied.value.status_code, denied.value.text) == (401, "log in first")
+        with pytest.raises(WebSocketDisconnect), client.websocket_connect("/sockets/nothing"):
+            pass
+        client.post("/login", data={"name": "Ada"})
+        with (
+            client.websocket_connect("/sockets/books/1") as websocket,
+            pytest.raises(WebSocketDisconnect) as closed,
+        ):
+            websocket.receive_text()
+        # This client does not say which version it speaks. That means 2.0, which knows no reasons.
+        assert (closed.value.code, closed.value.reason) == (4004, "")
 
 
-def test_starlettes_client_speaks_by_websocket(starlette_client: StarletteClient) -> None:
-    with starlette_client.websocket_connect("/sockets/echo", subprotocols=["shout"]) as websocket:
-        assert websocket.accepted_subprotocol == "shout"
-        websocket.send_text("hello")
-        assert websocket.receive_text() == "HELLO"
-        websocket.send_bytes(b"")
-        assert websocket.receive_bytes() == b""
-        websocket.close(4001)
-    with (
-        pytest.raises(WebSocketDenialResponse) as denied,
-        starlette_client.websocket_connect("/sockets/books/1"),
-    ):
-        pass
-    assert (denied.value.status_code, denied.value.text) == (401, "log in first")
-    with pytest.raises(WebSocketDisconnect), starlette_client.websocket_connect("/sockets/nothing"):
-        pass
-    starlette_client.post("/login", data={"name": "Ada"})
-    with (
-        starlette_client.websocket_connect("/sockets/books/1") as websocket,
-        pytest.raises(WebSocketDisconnect) as closed,
-    ):
-        websocket.receive_text()
-    # This client does not say which version it speaks. That means 2.0, which knows no reasons.
-    assert (closed.value.code, closed.value.reason) == (4004, "")
-
-
+@in_time
 def test_starlettes_client_sees_failures() -> None:
     with StarletteClient(teller()) as client, pytest.raises(ZeroDivisionError):
         client.get("/fail")
@@ -404,6 +423,7 @@ def test_starlettes_client_sees_failures() -> None:
 
 
 @enforces("HTTP-SCOPE-06")
+@in_time
 def test_starlettes_client_may_give_a_root_path() -> None:
     with StarletteClient(create_app(), root_path="/shelf") as client:
         assert (

@@ -544,7 +544,7 @@ async def test_connections_are_treated_alike(server: Server, check: LiveCheck) -
 
 
 async def test_the_scopes_are_those_of_the_table(server: Server, ways: OwnWays) -> None:
-    async with http_client(server.url) as client:
+    async with asyncio.timeout(LIMIT), http_client(server.url) as client:
         scope = (await client.get("/probes/%73cope?a=%C3%A9", headers=[(b"X-Upper", "É".encode())])).json()
     assert scope["asgi"] == {"version": "3.0", "spec_version": ways.http_version}
     assert tuple(scope["extensions"]) == ways.extensions
@@ -552,7 +552,8 @@ async def test_the_scopes_are_those_of_the_table(server: Server, ways: OwnWays) 
     assert scope["query_string"] == "a=%C3%A9"
     assert ["x-upper", "Ã\x89"] in scope["headers"]
     assert {type(address[1]) for address in (scope["client"], scope["server"])} == {ways.port}
-    async with open_websocket(server.url, "/probes/scope", subprotocols=["a", "b"]) as websocket:
+    offer = open_websocket(server.url, "/probes/scope", subprotocols=["a", "b"])
+    async with asyncio.timeout(LIMIT), offer as websocket:
         scope = json.loads(await websocket.recv())
     assert scope["asgi"] == {"version": "3.0", "spec_version": ways.websocket_version}
     assert "websocket.http.response" in scope["extensions"]

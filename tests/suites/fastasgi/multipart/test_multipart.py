@@ -455,11 +455,13 @@ def head_of(size: int) -> bytes:
 def test_headers_have_a_limit(submission: Submission, fits: int, over: int, step: int) -> None:
     """16,000 bytes of headers are read; from 17,000 on they are refused, before their end has come."""
     head = head_of(fits)
-    chunks = [*cut(head, range(0, len(head), step)), b"\r\ndata\r\n" + END]
+    chunks = [*cut(head, range(step, len(head), step)), b"\r\ndata\r\n" + END]
     assert submission.call("events", boundary=BOUNDARY, chunks=chunks) == events_of([Part("a", b"data")])
     endless = head_of(over)[:-2]
     with raised("MultipartError"):
-        submission.call("events_after", boundary=BOUNDARY, chunks=cut(endless, range(0, len(endless), step)))
+        submission.call(
+            "events_after", boundary=BOUNDARY, chunks=cut(endless, range(step, len(endless), step))
+        )
 
 
 # --- names --------------------------------------------------------------------------------------------------
@@ -867,11 +869,11 @@ def all_closed(submission: Submission) -> None:
 @each(ending=ENDINGS)
 def test_an_error_closes_all_files(submission: Submission, ending: tuple[bytes, str]) -> None:
     """A malformed or truncated body, or one over a limit, leaves no file open."""
-    assert submission.call("form", chunks=[BEGUN, END]) == values_of(FILES)
+    assert submission.call("form", chunks=[BEGUN + END]) == values_of(FILES)
     rest, error = ending
     limits = {"max_fields": 1, "max_files": 3, "max_part_size": 10}
     with raised(error):
-        submission.call("form", chunks=[BEGUN, rest], limits=limits)
+        submission.call("form", chunks=[BEGUN + rest], limits=limits)
     all_closed(submission)
 
 
@@ -881,7 +883,7 @@ def test_an_error_closes_all_files(submission: Submission, ending: tuple[bytes, 
 @example(length=len(BEGUN) - 100)
 def test_an_error_of_the_chunks_closes_all_files(submission: Submission, length: int) -> None:
     """What `chunks` raises goes on to the caller, and leaves no file open."""
-    assert submission.call("form", chunks=[BEGUN, END]) == values_of(FILES)
+    assert submission.call("form", chunks=[BEGUN + END]) == values_of(FILES)
     with raised("ConnectionError"):
         submission.call("form_that_breaks", chunks=[BEGUN[:length]])
     all_closed(submission)
@@ -893,7 +895,7 @@ def test_an_error_of_the_chunks_closes_all_files(submission: Submission, length:
 @example(length=len(BEGUN) - 100)
 def test_a_cancellation_closes_all_files(submission: Submission, length: int) -> None:
     """Cancelled while it waits for a chunk, `parse_multipart` leaves no file open."""
-    assert submission.call("form", chunks=[BEGUN, END]) == values_of(FILES)
+    assert submission.call("form", chunks=[BEGUN + END]) == values_of(FILES)
     ended = submission.call("form_that_is_cancelled", chunks=[BEGUN[:length]])
     assert ended == "cancelled", "a cancellation must go on to the caller"
     all_closed(submission)
