@@ -102,7 +102,8 @@ class HTTPConnection:
 
         Raises ValueError where no route of that name takes them.
         """
-        return URL(str(self.base_url).rstrip("/") + self.app.url_for(name, **params))
+        base = self.base_url
+        return base.replace(path=base.path.rstrip("/") + self.app.url_for(name, **params))
 
     def _scope_with(self, **keys: Any) -> Scope:
         """The scope with headers that can be read again, and other `keys`."""

@@ -272,6 +272,16 @@ def test_a_websocket_links_to_http(scheme: object, expected: str) -> None:
     assert connection.url_for("x", a=1) == f"{expected}://testserver/x/1"
 
 
+def test_a_path_stays_a_path_where_there_is_no_host() -> None:
+    class Slashes(Application):
+        def url_for(self, name: str, /, **params: Any) -> str:
+            return "//elsewhere.example/x"
+
+    request = Request(http_scope(headers=[], server=None, **inside(Slashes())))
+    assert request.url_for("x").netloc == ""
+    assert request.url_for("x").path == "//elsewhere.example/x"
+
+
 def test_a_request_outside_of_an_application_says_so() -> None:
     application = Application()
     assert Request(http_scope(**inside(application))).app is application
