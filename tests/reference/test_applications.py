@@ -17,6 +17,7 @@ from fastasgi_reference.applications import FastASGI
 from fastasgi_reference.exceptions import HTTPException
 from fastasgi_reference.file_responses import FileResponse
 from fastasgi_reference.middleware.chain import CallNext
+from fastasgi_reference.middleware.proxy_headers import ProxyHeaders
 from fastasgi_reference.paths import Converter
 from fastasgi_reference.requests import Request
 from fastasgi_reference.responses import BackgroundTasks, Response, StreamingResponse, text_response
@@ -677,9 +678,45 @@ async def test_an_application_is_named_in_the_scope_of_each_connection() -> None
 
     app = FastASGI()
     app.add_middleware(lambda _: inner)
-    for scope in (http_scope(root_path="/api"), websocket_scope(root_path=...), lifespan_scope()):
+    of_another = {"fastasgi.app": object(), "fastasgi.root_path": "/around"}
+    for scope in (
+        http_scope(root_path="/api", **of_another),
+        websocket_scope(root_path=...),
+        lifespan_scope(),
+    ):
         await play(app, scope)
-    assert seen == [("http", app, "/api"), ("websocket", app, ""), ("lifespan", app, None)]
+    assert seen == [("http", app, None), ("websocket", app, None), ("lifespan", app, None)]
+
+
+@enforces("HTTP-SCOPE-06")
+async def test_links_begin_with_the_prefix_that_a_proxy_tells() -> None:
+    app, inner = FastASGI(), APIRouter()
+    app.add_middleware(ProxyHeaders)
+
+    @app.get("/x")
+    @inner.get("/y")
+    async def link(request: Request) -> str:
+        return str(request.url_for("link"))
+
+    app.mount("/m", inner)
+    headers = [(b"host", b"h"), (b"x-forwarded-prefix", b"/api")]
+    for path in ("/x", "/m/y"):
+        assert (await play(app, http_scope(path=path, headers=headers))).body == b"http://h/api/x"
+
+
+@enforces("LIFE-APP-03")
+async def test_a_middleware_that_cannot_be_made_fails_the_startup() -> None:
+    def refuses(app: Any) -> Any:
+        raise TypeError("no such option")
+
+    app = FastASGI()
+    app.add_middleware(refuses)
+    log = await play(app, lifespan_scope(), [{"type": "lifespan.startup"}])
+    assert log.sent == [{"type": "lifespan.startup.failed", "message": "TypeError: no such option"}]
+    assert isinstance(log.raised, TypeError)
+    with pytest.raises(RuntimeError, match="add it before"):
+        app.add_middleware(refuses)
+    assert isinstance((await play(app, http_scope())).raised, TypeError)
 
 
 # ----------------------------------------------------------------------------------------------------------------

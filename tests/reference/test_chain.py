@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -1238,3 +1239,49 @@ async def test_the_callers_scope_is_not_changed_by_the_chain() -> None:
     await play(chained(text_response("app"), passes, passes), scope)
     assert scope == before
     assert all(scope[key] is before[key] for key in before)
+
+
+# ----------------------------------------------------------------------------------------------------------------
+# What a changed response leaves of the body
+
+
+@enforces("HTTP-RESP-11", "HTTP-RESP-12")
+@pytest.mark.parametrize("kind", ["http.response.pathsend", "http.response.zerocopysend"])
+async def test_a_file_that_the_server_would_send_is_not_sent_where_there_is_no_body(kind: str) -> None:
+    async def empties(request: Request, call_next: CallNext) -> Response:
+        response = await call_next(request)
+        response.status_code = 204
+        return response
+
+    with tempfile.TemporaryFile() as file:
+        message = {"type": kind, "path": "/a"} if kind.endswith("pathsend") else {"type": kind, "file": file}
+        app = chained(sends(START, message), empties)
+        log = await play(app, http_scope(extensions={kind: {}}))
+    assert log.types == ["http.response.start", "http.response.body"]
+    assert (log.status, log.body, log.complete) == (204, b"", True)
+
+
+@enforces("HTTP-RESP-12")
+async def test_a_head_that_middleware_answers_by_get_has_no_body() -> None:
+    async def by_get(request: Request, call_next: CallNext) -> Response:
+        return await call_next(Request({**request.scope, "method": "GET"}, request.forward))
+
+    log = await play(chained(text_response("a body"), by_get), http_scope("HEAD"))
+    assert (log.header("content-length"), log.body) == ("6", b"")
+
+
+async def test_a_variable_that_is_reset_further_in_is_reset_further_out() -> None:
+    variable: ContextVar[str] = ContextVar("variable")
+    seen = []
+
+    async def sets(scope: Any, receive: Any, send: Any) -> None:
+        token = variable.set("in")
+        await text_response("x")(scope, receive, send)
+        variable.reset(token)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await chained(sets, passes)(scope, receive, send)
+        seen.append(variable.get("unset"))
+
+    await play(app, http_scope())
+    assert seen == ["unset"]

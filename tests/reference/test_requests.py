@@ -931,3 +931,11 @@ async def test_requests_know_nothing_of_each_other() -> None:
     assert await asyncio.gather(*map(read, range(9))) == [
         (f"/{place}", b"%d-%d" % (place, place)) for place in range(9)
     ]
+
+
+@pytest.mark.parametrize("charset", ["punycode", "idna", "unicode_escape", "hex", "rot13", "utf-7"])
+async def test_a_codec_that_is_no_charset_is_refused(charset: str) -> None:
+    request = with_body(b"a", content_type=f"text/plain; charset={charset}")
+    with pytest.raises(HTTPException) as caught:
+        await request.text()
+    assert caught.value.status_code == 415

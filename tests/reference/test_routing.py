@@ -659,7 +659,16 @@ async def test_a_mount_grows_the_root_path_and_leaves_the_path(root: str, path: 
     told = json.loads(log.body)
     assert (told["root"], told["path"], told["params"]) == (expected, path, {})
     assert scope == before
-    assert echo.scopes[0].keys() == before.keys() | {"path_params"}
+    assert echo.scopes[0].keys() == before.keys() | {"path_params", "fastasgi.root_path"}
+    assert echo.scopes[0]["fastasgi.root_path"] == root
+
+
+def test_the_path_below_a_mount_may_be_written_with_its_slash() -> None:
+    router = APIRouter()
+    router.mount("/static", Echo(), name="static")
+    assert router.url_for("static", path="/css/a.css") == router.url_for("static", path="css/a.css")
+    with pytest.raises(ValueError, match="static"):
+        router.url_for("static")
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ class Machine(RuleBasedStateMachine):
             self.state = "disconnected"
             self.do(all_of_it(), said)
         else:
-            self.do(all_of_it(), [] if self.state == "closed" else RuntimeError)
+            self.do(all_of_it(), [] if self.state in ("closed", "disconnected") else RuntimeError)
 
     @rule(fails=st.booleans())
     def close(self, fails: bool) -> None:

@@ -102,7 +102,7 @@ def each(**values: Sequence[Any]) -> Callable[[Test], Test]:
 
 # --- what is drawn ------------------------------------------------------------------------------------------
 
-PLACES = st.lists(st.integers(0, 250), max_size=8)
+PLACES = st.lists(st.integers(0, 250), max_size=4)
 SIMPLE = st.sampled_from(["a", "b", "title", "X_1", "file.txt"])
 BOUNDARIES = st.sampled_from([b"XX", b"----WebKitFormBoundaryA1", b"-", b"a'b(c)+_,./:=?", b"y" * 70])
 
@@ -116,16 +116,16 @@ def delimiter_in(data: bytes, boundary: bytes = BOUNDARY) -> bool:
 def harmless(boundary: bytes) -> st.SearchStrategy[bytes]:
     """Data with line ends, hyphens and beginnings of the boundary, but without the boundary itself."""
     near = [b"\r", b"\n", b"\r\n", b"-", b"--", b"x", b"\0", b"\xff", (b"\r\n--" + boundary)[:-1]]
-    pieces = st.lists(st.sampled_from(near), max_size=6).map(b"".join)
+    pieces = st.lists(st.sampled_from(near), max_size=4).map(b"".join)
     return pieces.filter(lambda data: b"--" + boundary not in data)
 
 
 @st.composite
 def forms(draw: st.DrawFn) -> tuple[bytes, list[Part]]:
-    """A boundary and up to three parts."""
+    """A boundary and up to two parts."""
     boundary = draw(BOUNDARIES)
     part = st.builds(Part, SIMPLE, harmless(boundary), st.none() | SIMPLE)
-    return boundary, draw(st.lists(part, max_size=3))
+    return boundary, draw(st.lists(part, max_size=2))
 
 
 NEAR_DELIMITERS = [
@@ -177,7 +177,7 @@ def test_a_body_becomes_events(submission: Submission, form: tuple[bytes, list[P
 
 
 @requirement("PART-01")
-@given(data=harmless(BOUNDARY), places=PLACES)
+@given(data=harmless(BOUNDARY), places=st.sampled_from([[], [51], list(range(250))]))
 @example(data=b"", places=[])
 @example(data=b"data", places=[])
 @example(data=b"data", places=list(range(250)))
@@ -223,14 +223,12 @@ def test_one_cut_anywhere_changes_nothing(submission: Submission, place: int) ->
 
 
 @requirement("PART-02")
-@given(datas=st.lists(harmless(BOUNDARY), min_size=2, max_size=3), places=PLACES)
-@example(datas=[b"one", b"two"], places=[30, 51])
-def test_parsers_side_by_side_stay_apart(
-    submission: Submission, datas: list[bytes], places: list[int]
-) -> None:
+@given(datas=st.lists(st.sampled_from([b"one", b"two", b"", b"\r\n--X"]), min_size=2, max_size=3))
+@example(datas=[b"one", b"two"])
+def test_parsers_side_by_side_stay_apart(submission: Submission, datas: list[bytes]) -> None:
     """Several parsers may be at work at the same time: each reads its own body."""
     forms = [[Part(f"a{number}", data)] for number, data in enumerate(datas)]
-    bodies = [cut(encoded(parts), places) for parts in forms]
+    bodies = [cut(encoded(parts), [30, 51]) for parts in forms]
     found = submission.call("events_of_each", boundary=BOUNDARY, bodies=bodies)
     assert found == [events_of(parts) for parts in forms]
 
@@ -239,27 +237,27 @@ def test_parsers_side_by_side_stay_apart(
 
 
 @requirement("PART-03")
-@given(data=near_delimiters(), places=PLACES)
-@example(data=b"1\r\n--XX \t\r", places=[])
-@each(data=[b"1" + near + b"2" for near in NEAR_DELIMITERS], places=[[]])
-def test_what_is_nearly_a_delimiter_is_data(submission: Submission, data: bytes, places: list[int]) -> None:
+@given(data=near_delimiters())
+@example(data=b"1\r\n--XX \t\r")
+@each(data=[b"1" + near + b"2" for near in NEAR_DELIMITERS])
+def test_what_is_nearly_a_delimiter_is_data(submission: Submission, data: bytes) -> None:
     """Only a line that is exactly a delimiter ends a part."""
     parts = [Part("a", data), Part("b", b"2")]
-    for chunks in ([encoded(parts)], cut(encoded(parts), places), single_bytes(encoded(parts))):
+    for chunks in ([encoded(parts)], single_bytes(encoded(parts))):
         assert submission.call("events", boundary=BOUNDARY, chunks=chunks) == events_of(parts)
 
 
 @requirement("PART-03")
-@given(padding=st.text(" \t", max_size=100), places=PLACES)
-@example(padding="", places=[])
-@example(padding=" ", places=[])
-@example(padding="\t", places=[])
-@example(padding=" \t" * 50, places=[90])
-def test_blanks_may_follow_the_boundary(submission: Submission, padding: str, places: list[int]) -> None:
+@given(padding=st.text(" \t", max_size=4) | st.sampled_from([" " * 99, "\t" * 100]))
+@example(padding="")
+@example(padding=" ")
+@example(padding="\t")
+@example(padding=" \t" * 50)
+def test_blanks_may_follow_the_boundary(submission: Submission, padding: str) -> None:
     """Up to 100 spaces and tabs may stand between the boundary and the end of its line."""
     parts = [Part("a", b"1"), Part("b", b"2", "f")]
     body = encoded(parts, padding=padding.encode())
-    for chunks in ([body], cut(body, places), single_bytes(body)):
+    for chunks in ([body], single_bytes(body)):
         assert submission.call("events", boundary=BOUNDARY, chunks=chunks) == events_of(parts)
 
 
@@ -764,7 +762,7 @@ def too_large(submission: Submission, chunks: list[bytes], limits: dict[str, int
 
 
 @requirement("PART-12")
-@given(files=st.lists(st.booleans(), min_size=1, max_size=6))
+@given(files=st.lists(st.booleans(), min_size=1, max_size=4))
 @example(files=[False])
 @example(files=[True])
 @example(files=[True, False, True, True, False])
@@ -779,18 +777,15 @@ def test_fields_and_files_are_counted_apart(submission: Submission, files: list[
 
 
 @requirement("PART-12")
-@given(data=harmless(BOUNDARY).filter(bool), places=PLACES)
-@example(data=b"12345678", places=[])
-@example(data=b"12345678", places=[53, 56, 58])
-@example(data=b"\r\n--X\r\n--X", places=[60])
-@example(data="éé".encode(), places=[])
-def test_a_text_has_at_most_as_many_bytes_as_allowed(
-    submission: Submission, data: bytes, places: list[int]
-) -> None:
+@given(data=harmless(BOUNDARY).filter(bool))
+@example(data=b"12345678")
+@example(data=b"\r\n--X\r\n--X")
+@example(data="éé".encode())
+def test_a_text_has_at_most_as_many_bytes_as_allowed(submission: Submission, data: bytes) -> None:
     """A text of `max_part_size` bytes is read, one more is a 413, in whatever chunks they come; files have no limit."""
     parts = [Part("f", data + b"x", "f"), Part("b", data), Part("a", data)]
     limits = {"max_part_size": len(data)}
-    for chunks in ([encoded(parts)], cut(encoded(parts), places), single_bytes(encoded(parts))):
+    for chunks in ([encoded(parts)], single_bytes(encoded(parts))):
         assert submission.call("form", chunks=chunks, limits=limits) == values_of(parts)
         too_large(submission, chunks, {"max_part_size": len(data) - 1})
 
