@@ -34,9 +34,7 @@ from .status import has_no_body
 from .urls import path_under_root
 
 T = TypeVar("T")
-ExceptionInfo: TypeAlias = (
-    "tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]"
-)
+ExceptionInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 """What `sys.exc_info()` gives."""
 
 

@@ -67,7 +67,7 @@ class FastASGI(RouteDecorators):
         """The scope for everything further in: a copy that names the application, with headers to read twice."""
         entered = {**scope, "fastasgi.app": self}
         if scope["type"] != "lifespan":
-            entered["fastasgi.root_path"] = scope.get("root_path", "")
+            entered.pop("fastasgi.root_path", None)  # that of an application around this one
             entered.setdefault("state", {})
             if not isinstance(entered.get("headers"), list | tuple):
                 entered["headers"] = [tuple(pair) for pair in entered.get("headers") or ()]

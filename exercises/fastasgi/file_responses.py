@@ -91,7 +91,7 @@ class FileResponse(Response):
             )
             complete = await self._send_content(answer, file, scope, receive, send)
         finally:
-            await run_in_thread(file.close)
+            await asyncio.shield(run_in_thread(file.close))  # a cancelled close still closes
         if complete and self.background is not None:
             await self.background()
 

@@ -102,7 +102,8 @@ class HTTPConnection:
 
         Raises ValueError where no route of that name takes them.
         """
-        return URL(str(self.base_url).rstrip("/") + self.app.url_for(name, **params))
+        base = self.base_url
+        return base.replace(path=base.path.rstrip("/") + self.app.url_for(name, **params))
 
     def _scope_with(self, **keys: Any) -> Scope:
         """The scope with headers that can be read again, and other `keys`."""
@@ -164,10 +165,12 @@ class Request(HTTPConnection):
         Raises HTTPException(415) for a charset that is not known.
         """
         charset = _charset(self.headers.get("content-type", ""))
+        if not _CHARSETS.fullmatch(charset):
+            raise HTTPException(415, f"charset {charset!r} is not known: send UTF-8")
         body = await self.body()
         try:
             return body.decode(charset, "replace")
-        except (LookupError, ValueError):
+        except LookupError:
             raise HTTPException(415, f"charset {charset!r} is not known: send UTF-8") from None
 
     async def json(self) -> Any:
@@ -202,10 +205,12 @@ class Request(HTTPConnection):
 
     async def close(self) -> None:
         """Close the files of the form, if it was read, and stop looking out for events."""
-        if "_inbox" in self.__dict__:
-            await self._inbox.close()
-        if self._form is not None:
-            await self._form.close()
+        try:
+            if "_inbox" in self.__dict__:
+                await self._inbox.close()
+        finally:
+            if self._form is not None:
+                await self._form.close()
 
     async def is_disconnected(self) -> bool:
         """Whether the client is known to be gone, without waiting. Chunks that come on the way are kept."""
@@ -214,7 +219,7 @@ class Request(HTTPConnection):
     async def receive(self) -> Message:
         """An ASGI `receive` for whoever answers the request: gives `http.disconnect`, once the client is gone.
 
-        It takes no chunk away from the body's reader.
+        It takes no chunk away from the body's reader, and gives none: an application further in gets `forward`.
         """
         await self._inbox.disconnect()
         return {"type": "http.disconnect"}
@@ -432,4 +437,9 @@ _JSON_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[^][{}:,"\s]+')
 _BLANKS = " \t"
 """What may stand around a cookie's name and value (RFC 6265, section 5.2); other white space belongs to them."""
 _PARAMETER = re.compile(r';[ \t]*([^\s;="]+)=("(?:[^"\\]|\\.)*"|[^\s;"]*)')
+_CHARSETS = re.compile(
+    r"utf-?(8|16|32)([-_]?[bl]e)?|us-ascii|ascii|latin-?1|(iso|windows|cp|koi8|gb|big5|euc|shift|sjis)[-_a-z0-9]*",
+    re.IGNORECASE,
+)
+"""The charsets of text. Python has codecs of other things too, and some that a client could keep busy for minutes."""
 _ESCAPED = re.compile(r"\\(?:([0-3][0-7][0-7])|(.))")

@@ -184,7 +184,7 @@ class Mount(Route):
     def url_for(self, name: str, params: Mapping[str, Any]) -> str | None:
         """The path of a file or route of the application: as `name:route`, or by `name` and a `path`."""
         if self.name and name == self.name:
-            return self._compiled.format(**params)
+            return self._compiled.format(**{**params, **_without_slash(params)})
         # A router that was included by name has put `name:` before; of a mount without a name, that is all.
         prefix = f"{self.name.removesuffix(':')}:" if self.name else ""
         inner = getattr(self.app, "url_for", None)
@@ -201,7 +201,11 @@ class Mount(Route):
         # The path as it was; an old server may have left the root_path out of it, and then it is put back.
         path = (scope.get("root_path") or "").rstrip("/") + path_under_root(scope)
         root = path[: len(path) - len(rest)].removesuffix("/")
-        await self.app({**scope, "path": path, "root_path": root, "path_params": params}, receive, send)
+        inner = {**scope, "path": path, "root_path": root, "path_params": params}
+        inner.setdefault(
+            "fastasgi.root_path", scope.get("root_path") or ""
+        )  # where links of the application begin
+        await self.app(inner, receive, send)
 
 
 class RouteDecorators(ABC):
@@ -507,6 +511,12 @@ def _path(path: str) -> str:
     if path and not path.startswith("/"):
         raise ValueError(f"the path {path!r} does not begin with a slash: write {'/' + path!r}")
     return path
+
+
+def _without_slash(params: Mapping[str, Any]) -> dict[str, str]:
+    """The `path` below a mount, which may be written with the slash that stands before it there."""
+    path = params.get("path")
+    return {"path": path.removeprefix("/")} if isinstance(path, str) else {}
 
 
 def _prefix(prefix: str) -> str:

@@ -236,7 +236,7 @@ class WebSocket(HTTPConnection):
         return event
 
     async def _until_end(self, receive: Callable[[], Awaitable[T]]) -> AsyncIterator[T]:
-        while self.connection_state is not WebSocketState.CLOSED:
+        while self.connection_state not in (WebSocketState.CLOSED, WebSocketState.DISCONNECTED):
             try:
                 message = await receive()
             except WebSocketDisconnect:

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextvars import Context, copy_context
+from contextlib import suppress
+from contextvars import Context, ContextVar, Token, copy_context
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -24,7 +25,6 @@ from ..exceptions import ClientDisconnect
 from ..handlers import to_response
 from ..requests import Request
 from ..responses import Response
-from ..status import has_no_body
 
 CallNext: TypeAlias = Callable[[Request], Awaitable["PassedResponse"]]
 """Runs the rest of the chain for a request and gives its response, as soon as that begins."""
@@ -39,6 +39,7 @@ class MiddlewareChain:
         self._app = app
         self._layers: list[Callable[[ASGIApp], ASGIApp]] = []
         self._built: ASGIApp | None = None
+        self._closed = False
 
     def add(self, factory: Callable[..., ASGIApp], /, **options: Any) -> None:
         """Put an ASGI middleware inside of those that were added before; it is made by `factory(app, **options)`.
@@ -47,7 +48,7 @@ class MiddlewareChain:
         """
         if not callable(factory):
             raise TypeError(f"middleware is a class or function that takes an application, not {factory!r}")
-        if self._built is not None:
+        if self._closed:
             raise RuntimeError(
                 "middleware cannot be added once the application has begun to serve: add it before"
             )
@@ -63,9 +64,20 @@ class MiddlewareChain:
         self.add(FunctionMiddleware, function=function)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the chain for one connection. Raises what comes out of it."""
+        """Run the chain for one connection. Raises what comes out of it, and what a middleware refuses to be made of.
+
+        That fails a startup: a server would take a mere exception for an application without lifespan.
+        """
+        self._closed = True
         if self._built is None:
-            self._built = self._build()
+            try:
+                self._built = self._build()
+            except Exception as error:
+                if scope["type"] == "lifespan":
+                    await receive()
+                    words = f"{type(error).__name__}: {error}"
+                    await send({"type": "lifespan.startup.failed", "message": words})
+                raise
         await self._built(scope, receive, send)
 
     def _build(self) -> ASGIApp:
@@ -145,10 +157,10 @@ class PassedResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response on, message by message, until the application ends. Raises what that raises."""
         self._take_body()
-        start = {**self._start.message, **self.start_message(), "status": int(self.status_code)}
-        await self._start.deliver(start, send)
+        await self._start.deliver({**self._start.message, **self.start_message()}, send)
+        silent = self._sends_no_body(scope)
         while (passing := await self._call.take()) is not None:
-            await passing.deliver(self._changed(passing.message), send)
+            await passing.deliver(_without_body(passing.message) if silent else passing.message, send)
         if self.background is not None:
             await self.background()
 
@@ -158,12 +170,6 @@ class PassedResponse(Response):
                 "the body of this response was taken already: return another one made of its chunks"
             )
         self._taken = True
-
-    def _changed(self, message: Message) -> Message:
-        """A message of the body as it goes on: a status that was set to 204 or 304 leaves none of it."""
-        if message["type"] == "http.response.body" and has_no_body(self.status_code):
-            return {**message, "body": b""}
-        return message
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +198,15 @@ class _Passing:
         """Let `send` return to the application, unless it has stopped waiting."""
         if not self.answered.done():
             self.answered.set_result(None)
+
+
+def _without_body(message: Message) -> Message:
+    """A message of a body that is not to be sent: for HEAD, and where the status was set to 204 or 304."""
+    if message["type"] == "http.response.body":
+        return {**message, "body": b""}
+    if message["type"] in ("http.response.pathsend", "http.response.zerocopysend"):
+        return {"type": "http.response.body", "body": b"", "more_body": message.get("more_body", False)}
+    return message
 
 
 class _Call:
@@ -278,10 +293,16 @@ class _Variables:
     def __init__(self, context: Context) -> None:
         self.context = context
         self._before = context.copy()
+        self._tokens: dict[ContextVar[Any], Token[Any]] = {}
 
     def share(self) -> None:
-        """Set here what the task has set since the last time, as if it had been called directly."""
+        """Set, or reset, here what the task has since the last time, as if it had been called directly."""
         for variable, value in self.context.items():
             if self._before.get(variable, self) is not value:
-                variable.set(value)
+                self._tokens.setdefault(variable, variable.set(value))
+        for variable in set(self._before) - set(self.context):
+            token = self._tokens.pop(variable, None)
+            if token is not None:
+                with suppress(ValueError):  # set in another context: whoever waits here now has not seen it
+                    variable.reset(token)
         self._before = self.context.copy()

@@ -18,16 +18,13 @@ from typing import Any, TypeAlias
 Read: TypeAlias = Callable[[Any], Any]
 """Takes a value as it was sent, gives it in its plain form; raises ValueError with what is wrong with it."""
 
-MANDATORY: Any = object()
-"""The default of a key that has none."""
-
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key of a message: how its value is read, and the value that it has when it is absent."""
+    """One key of a message: how its value is read, and its value where it is absent; `...` if it must not be."""
 
     read: Read
-    default: Any = MANDATORY
+    default: Any = ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +50,7 @@ def read_message(message: Mapping[Any, Any], shape: Shape) -> dict[str, Any]:
     values = {"type": message["type"]}
     for name, key in shape.keys.items():
         value = message.get(name, key.default)
-        if value is MANDATORY:
+        if value is ...:
             raise ValueError(f"has no {name!r}, which is mandatory")
         try:
             values[name] = key.read(value)

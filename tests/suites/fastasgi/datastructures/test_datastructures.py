@@ -320,9 +320,9 @@ def test_equal_is_who_has_the_same_values_for_each_key(
     """Two are equal if each key has the same values in the same order; the order of the keys is free."""
     same = all(of(key, one) == of(key, two) for key in keys_of(one + two))
     got = submission.call("equal", made=made, source=one, other_made=made, other_source=one)
-    assert got == [True, False], _equality(got)
+    assert got == [True, False], _equality(got, True)
     got = submission.call("equal", made=made, source=one, other_made=other, other_source=two)
-    assert got == [same, not same], _equality(got)
+    assert got == [same, not same], _equality(got, same)
 
 
 @requirement("DATA-03")
@@ -353,14 +353,15 @@ def test_headers_are_equal_without_case(
     """Two `Headers` are compared in the same way, their names without case and their values with it."""
     same = all(of(name, as_text(one)) == of(name, as_text(two)) for name in keys_of(as_text(one + two)))
     got = submission.call("equal", made=made, source=one, other_made=made, other_source=one)
-    assert got == [True, False], _equality(got)
+    assert got == [True, False], _equality(got, True)
     got = submission.call("equal", made=made, source=one, other_made=other, other_source=two)
-    assert got == [same, not same], _equality(got)
+    assert got == [same, not same], _equality(got, same)
 
 
-def _equality(got: Any) -> str:
-    """What `==` and `!=` said."""
-    return f"[==, !=] of the two gave {got!r}"
+def _equality(got: Any, same: bool) -> str:
+    """What `==` and `!=` said, and what they had to say."""
+    said = f"`==` and `!=` gave {got!r}"
+    return f"these two are {'equal' if same else 'not equal'}, but {said}"
 
 
 # --- QueryParams --------------------------------------------------------------------------------------------
@@ -520,15 +521,18 @@ def test_what_is_written_reads_back(submission: Submission, pairs: Pairs) -> Non
     assert got == pairs, f"str() gave {written!r}, which reads as {got!r}; expected: {pairs!r}"
 
 
+PLAIN_QUERIES = [query for query, _ in QUERIES if "C3" not in query]
+
+
 @requirement("DATA-06")
-@given(case=st.sampled_from(QUERIES))
-@each(case=QUERIES)
-def test_what_was_read_can_be_written(submission: Submission, case: tuple[str, Pairs]) -> None:
-    """`str(QueryParams(query))` says what `query` said, though it may be encoded otherwise."""
-    query, expected = case
+@given(query=st.sampled_from(PLAIN_QUERIES))
+@each(query=PLAIN_QUERIES)
+def test_what_was_read_can_be_written(submission: Submission, query: str) -> None:
+    """`str(QueryParams(query))` says the pairs that were read from `query`, though it may be encoded otherwise."""
+    pairs = submission.call("multi_items", made="QueryParams(source)", source=query.encode())
     written = submission.call("text", made="QueryParams(source)", source=query.encode())
     got = fields(written.encode())
-    assert got == expected, f"str() gave {written!r}, which reads as {got!r}; expected: {expected!r}"
+    assert got == pairs, f"str() gave {written!r}, which reads as {got!r}; expected: {pairs!r}"
 
 
 # --- Headers ------------------------------------------------------------------------------------------------
@@ -932,6 +936,11 @@ def test_vary_takes_one_name(submission: Submission, bad: str) -> None:
     assert got == ["ValueError", raw]
 
 
+def _check_that_it_changes(submission: Submission, steps: list[Step]) -> None:
+    got = submission.call("changed", made=MUTABLE, source=FOUR, steps=steps)
+    assert got != FOUR, f"nothing changed by {steps!r}"
+
+
 BAD_PAIRS = [("b", "5\r\n"), ("b", "5\n"), ("a b", "5"), ("b", "☃"), ("d", "\0"), ("a", "\n")]
 GOOD_PAIRS = st.sampled_from([[], [("a", "6")], [("b", "6"), ("b", "7")], [("e", "6"), ("a", "7")]])
 
@@ -955,8 +964,7 @@ def test_a_refused_change_changes_nothing(
         step != "setdefault" or bad[0] not in ("a", "b")
     )  # with these nothing is added, and nothing needs a check
     good = [step, [("d", "5")]] if step == "update" else [step, "d", "5"]
-    got = submission.call("changed", made=MUTABLE, source=FOUR, steps=[good])
-    assert got == [*FOUR, (b"d", b"5")]
+    _check_that_it_changes(submission, [good])
     wrong = [step, [*before, bad, *then]] if step == "update" else [step, *bad]
     got = submission.call("refused", made=MUTABLE, source=FOUR, step=wrong)
     assert got == ["ValueError", FOUR]
@@ -977,7 +985,7 @@ CHANGES: list[list[Step]] = [
 @each(steps=CHANGES)
 def test_what_it_was_made_from_stays(submission: Submission, steps: list[Step]) -> None:
     """Changes do not show in the list or the `Headers` that a `MutableHeaders` was made from."""
-    _check_changed(submission, FOUR, steps)
+    _check_that_it_changes(submission, steps)
     for source in (FOUR, [list(pair) for pair in FOUR]):
         assert submission.call("origin_after", made=MUTABLE, source=source, steps=steps) == source
     for made in HEADER_KINDS:
@@ -990,7 +998,7 @@ def test_what_it_was_made_from_stays(submission: Submission, steps: list[Step]) 
 @each(steps=CHANGES)
 def test_what_was_made_from_it_or_given_stays(submission: Submission, steps: list[Step]) -> None:
     """Changes do not show in a `Headers` made from a `MutableHeaders` before, nor in a list that `raw` gave."""
-    _check_changed(submission, FOUR, steps)
+    _check_that_it_changes(submission, steps)
     got = submission.call("made_before_after", source=FOUR, steps=steps)
     assert got == FOUR, f"the headers that were made from it before became {got!r}; expected: {FOUR!r}"
     got = submission.call("given_after", source=FOUR, steps=steps)
