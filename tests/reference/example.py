@@ -20,6 +20,7 @@ from pathlib import Path
 from secrets import token_urlsafe
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from fastasgi_reference import (
@@ -45,6 +46,7 @@ from fastasgi_reference.middleware.chain import CallNext
 from fastasgi_reference.middleware.compress import Compress
 from fastasgi_reference.middleware.cors import CORS
 from fastasgi_reference.monitoring import Health, RequestIDs
+from fastasgi_reference.sse import last_event_id
 from fastasgi_reference.status import CloseCode
 from fastasgi_reference.wsgi import WSGIAdapter
 
@@ -78,14 +80,17 @@ class Book:
         """The book that a JSON value describes. Raises InvalidBook, which names all that is wrong at once."""
         if not isinstance(value, dict):
             raise InvalidBook({"": "must be an object"})
-        problems = {
-            name: f"must be {kind.__name__}"
-            for name, kind in (("title", str), ("author", str), ("year", int))
-            if type(value.get(name)) is not kind
-        }
+        problems = {name: "must be text" for name in ("title", "author") if not is_text(value.get(name))}
+        if type(value.get("year")) is not int:
+            problems["year"] = "must be a whole number"
         if problems:
             raise InvalidBook(problems)
         return cls(value["title"], value["author"], value["year"])
+
+
+def is_text(value: object) -> bool:
+    """Whether a value is text that can be sent again: JSON can hold half of a surrogate pair, UTF-8 cannot."""
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 class Library:
@@ -286,8 +291,8 @@ streams = APIRouter()
 
 @streams.post("/echo")
 async def echo(request: Request) -> StreamingResponse:
-    """Send each piece of the body back as soon as it has come."""
-    return StreamingResponse(request.stream(), media_type=request.headers.get("content-type"))
+    """Send each piece of the body back as soon as it has come, as nothing that a browser would show."""
+    return StreamingResponse(request.stream(), media_type="application/octet-stream")
 
 
 @streams.get("/books.csv")
@@ -306,8 +311,11 @@ async def download_rules() -> FileResponse:
 @streams.get("/news")
 async def news(request: Request) -> EventStream:
     """Server-sent events. A client that comes again says which one it had last."""
-    last = request.headers.get("last-event-id", "0")
-    return EventStream(events(request.state.library, int(last) if last.isdecimal() else 0))
+    try:
+        after = int(last_event_id(request.headers) or 0)
+    except ValueError:
+        after = 0  # no id of ours
+    return EventStream(events(request.state.library, after))
 
 
 def lines(books: Iterable[tuple[int, Book]]) -> Iterator[str]:
@@ -347,7 +355,7 @@ async def ask_about_a_book(websocket: WebSocket, number: int) -> None:
     except HTTPException as error:
         await websocket.deny(text_response(error.detail, error.status_code, error.headers))
         return
-    await websocket.accept(headers={"x-reader": name})
+    await websocket.accept(headers={"x-reader": quote(name)})
     try:
         book = asdict(websocket.state.library[number])
     except BookNotFound:

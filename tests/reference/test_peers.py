@@ -72,9 +72,11 @@ def in_time(test: Callable[P, None]) -> Callable[P, None]:
 
         def run() -> None:
             try:
-                outcome.set_result(test(*args, **kwargs))
+                test(*args, **kwargs)
             except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised below
                 outcome.set_exception(error)
+            else:
+                outcome.set_result(None)
 
         Thread(target=run, daemon=True).start()
         outcome.result(LIMIT)

@@ -404,6 +404,8 @@ async def news_come_as_server_sent_events(url: str) -> None:
     async with http_client(url) as client:
         known = (await add(client, title="Old")).rpartition("/")[2]
         await add(client, title="New")
+        async with client.stream("GET", "/news", headers={"last-event-id": "none of ours"}) as response:
+            assert response.status_code == 200
         async with client.stream("GET", "/news", headers={"last-event-id": known}) as response:
             assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
             lines = response.aiter_lines()
@@ -456,7 +458,7 @@ async def a_stranger_is_refused_by_a_response(url: str) -> None:
 async def a_reader_asks_about_a_book_by_json(url: str) -> None:
     async with http_client(url) as client:
         path = (await add(client)).removeprefix(url)
-        cookie = (await log_in(client, "Ada")).headers["set-cookie"].partition(";")[0]
+        cookie = (await log_in(client, "Ada \N{CAT}")).headers["set-cookie"].partition(";")[0]
     headers = {"cookie": f"{cookie}; other=1"}
     async with open_websocket(url, f"/sockets{path}", additional_headers=headers) as websocket:
         await websocket.send('"title"')
