@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Condition, Thread
@@ -150,7 +150,7 @@ class Server:
     """A server that runs."""
 
     def __init__(self, peer: Peer, command: list[str]) -> None:
-        """Start it, in a process group of its own."""
+        """Start it, in the process group of the tests: what ends them from outside ends it too."""
         self.peer = peer
         self.process = subprocess.Popen(
             command,
@@ -161,11 +161,11 @@ class Server:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            start_new_session=True,
         )
         assert self.process.stdout is not None
         self.log = Log(self.process.stdout)
         self.url = ""
+        self._family = [psutil.Process(self.process.pid)]
 
     def wait_until_ready(self) -> None:
         """Wait until it says that it is, and find out its port: of port 0, the system has made a free one."""
@@ -180,8 +180,8 @@ class Server:
 
     def _port(self) -> int | None:
         """The port on which the process, or one that it has started, listens."""
-        process = psutil.Process(self.process.pid)
-        for each in (process, *process.children(recursive=True)):
+        self._family[1:] = self._family[0].children(recursive=True)
+        for each in self._family:
             for connection in each.net_connections("tcp"):
                 if connection.status == psutil.CONN_LISTEN:
                     return int(connection.laddr.port)
@@ -204,9 +204,11 @@ class Server:
 
     def kill(self) -> None:
         """End it and all that it has started, in any case."""
-        # Whoever of the group still runs keeps its number from being given to others, and its output open.
-        if self.process.poll() is None or not self.log.ended:
-            os.killpg(self.process.pid, signal.SIGKILL)
+        for each in self._family:
+            with suppress(
+                psutil.NoSuchProcess
+            ):  # it has ended, as it should; its number may be another's by now
+                each.kill()
         self.process.wait()
         self.log.finish()
 

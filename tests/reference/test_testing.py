@@ -739,14 +739,14 @@ def starlette(*, middleware: bool = False) -> Starlette:
 
 @pytest.mark.parametrize("middleware", [False, True])
 async def test_an_application_of_starlettes(middleware: bool) -> None:
-    async with TestClient(starlette(middleware=middleware), root_path="/root") as client:
+    async with TestClient(starlette(middleware=middleware), root_path="/base") as client:
         response = await client.post("/body?a=1", content=[b"he", b"llo"])
         assert response.json() == {"body": "hello", "query": {"a": "1"}}
         assert ("x-timing" in response.headers) is middleware
         assert (await client.get("/numbers")).text == "0\n1\n2\n"
         assert client.state is not None
         assert client.state["log"] == ["background"]
-        assert (await client.get("/sub/body")).url == "http://testserver/root/sub/body/"
+        assert (await client.get("/sub/body")).url == "http://testserver/base/sub/body/"
         assert (await client.get("/nowhere")).status_code == 404
         log = client.state["log"]
     assert log == ["background", "shutdown"]
