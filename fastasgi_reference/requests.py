@@ -84,7 +84,7 @@ class HTTPConnection:
     def client(self) -> Address | None:
         """Where the connection comes from, or None where the server does not tell."""
         client = self.scope.get("client")
-        return None if client is None else Address(*client)
+        return None if client is None else Address(client[0], int(client[1]))  # one server gives it as text
 
     @property
     def path_params(self) -> dict[str, Any]:

@@ -198,8 +198,7 @@ class Mount(Route):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         params = dict(scope["path_params"])
         rest = params.pop("path")
-        # The path as it was; an old server may have left the root_path out of it, and then it is put back.
-        path = (scope.get("root_path") or "").rstrip("/") + path_under_root(scope)
+        path = _whole_path(scope)
         root = path[: len(path) - len(rest)].removesuffix("/")
         inner = {**scope, "path": path, "root_path": root, "path_params": params}
         inner.setdefault(
@@ -440,7 +439,7 @@ class APIRouter(RouteDecorators):
         """Where to redirect to: the path with, or without, a slash at its end, if a route fits that."""
         if not self._redirect_slashes:
             return None
-        other, whole = (_toggled(path) for path in (path_under_root(scope), scope["path"]))
+        other, whole = (_toggled(path) for path in (path_under_root(scope), _whole_path(scope)))
         if not whole or not any("http" in route.kinds for route, _ in self.lookup(other)):
             return None
         query = quote(scope.get("query_string") or b"", safe=_QUERY_CHARACTERS)
@@ -505,6 +504,11 @@ def _found(scope: Scope, route: Route, params: dict[str, Any]) -> Scope:
         trace["route"] = trace.get("route", "").removesuffix(_BELOW) + route.template
     outer = scope.get("path_params")
     return {**scope, "path_params": {**outer, **params} if outer else params}
+
+
+def _whole_path(scope: Scope) -> str:
+    """The path with its root_path: a server may have left that out, and then it is put back."""
+    return (scope.get("root_path") or "").rstrip("/") + path_under_root(scope)
 
 
 def _path(path: str) -> str:

@@ -180,11 +180,12 @@ class Server:
 
     def _port(self) -> int | None:
         """The port on which the process, or one that it has started, listens."""
-        self._family[1:] = self._family[0].children(recursive=True)
-        for each in self._family:
-            for connection in each.net_connections("tcp"):
-                if connection.status == psutil.CONN_LISTEN:
-                    return int(connection.laddr.port)
+        with suppress(psutil.NoSuchProcess):
+            self._find_family()
+            for each in self._family:
+                for connection in each.net_connections("tcp"):
+                    if connection.status == psutil.CONN_LISTEN:
+                        return int(connection.laddr.port)
         return None
 
     def ask_to_stop(self) -> None:
@@ -204,13 +205,19 @@ class Server:
 
     def kill(self) -> None:
         """End it and all that it has started, in any case."""
+        with suppress(psutil.NoSuchProcess):
+            self._find_family()
         for each in self._family:
-            with suppress(
-                psutil.NoSuchProcess
-            ):  # it has ended, as it should; its number may be another's by now
+            # It has ended, if it did as it was asked to; then its number is never taken for that of another process.
+            with suppress(psutil.NoSuchProcess):
                 each.kill()
         self.process.wait()
         self.log.finish()
+
+    def _find_family(self) -> None:
+        """Note which processes it has started. Raises NoSuchProcess where it has ended itself."""
+        children = self._family[0].children(recursive=True)
+        self._family += [child for child in children if child not in self._family]
 
 
 @contextmanager

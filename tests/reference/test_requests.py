@@ -175,7 +175,13 @@ def test_a_url_and_the_headers_can_be_read_in_either_order_though_headers_come_o
 @enforces("HTTP-SCOPE-14")
 @pytest.mark.parametrize(
     ("client", "expected"),
-    [(("1.2.3.4", 5), Address("1.2.3.4", 5)), (["::1", 0], Address("::1", 0)), (None, None), (..., None)],
+    [
+        (("1.2.3.4", 5), Address("1.2.3.4", 5)),
+        (["::1", 0], Address("::1", 0)),
+        (("1.2.3.4", "5"), Address("1.2.3.4", 5)),
+        (None, None),
+        (..., None),
+    ],
 )
 def test_the_client(client: object, expected: Address | None) -> None:
     assert Request(http_scope(client=client)).client == expected

@@ -663,6 +663,16 @@ async def test_a_mount_grows_the_root_path_and_leaves_the_path(root: str, path: 
     assert echo.scopes[0]["fastasgi.root_path"] == root
 
 
+@enforces("HTTP-SCOPE-06")
+@pytest.mark.parametrize("path", ["/shelf/books/", "/books/"])
+async def test_a_redirect_keeps_a_root_path_that_the_server_has_left_out(path: str) -> None:
+    router = APIRouter()
+    router.add_route("/books", handler())
+    assert (await play(router, http_scope(path=path, root_path="/shelf"))).header(
+        "location"
+    ) == "/shelf/books"
+
+
 def test_the_path_below_a_mount_may_be_written_with_its_slash() -> None:
     router = APIRouter()
     router.mount("/static", Echo(), name="static")

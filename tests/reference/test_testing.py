@@ -213,6 +213,10 @@ async def test_a_loop_of_redirects_ends() -> None:
     with pytest.raises(TooManyRedirects, match=words):
         await TestClient(app, max_redirects=3).get("/a")
     assert len(app.requests) == 4
+    app.requests.clear()
+    with pytest.raises(TooManyRedirects, match="more than 20 times"):
+        await TestClient(app).get("/a")
+    assert len(app.requests) == 21
     assert (await TestClient(Redirects({"/a": (302, "/b")}), max_redirects=1).get("/a")).status_code == 200
 
 
@@ -779,8 +783,12 @@ async def test_a_websocket_of_starlettes() -> None:
     assert (raised.value.status_code, raised.value.body) == (426, b"speak chat")
 
 
+NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\\"), min_size=1)
+"""What may name a field. (A backslash is what it is in HTML, and escapes the next character for the one who reads here.)"""
+
+
 @given(
-    fields=st.dictionaries(st.text(min_size=1), st.text(), max_size=3),
+    fields=st.dictionaries(NAMES, st.text(), max_size=3),
     content=st.binary(max_size=50),
     filename=st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters="\\"), min_size=1),
 )
