@@ -784,7 +784,7 @@ async def test_a_websocket_of_starlettes() -> None:
 
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\\"), min_size=1)
-"""What may name a field. (A backslash is what it is in HTML, and escapes the next character for the one who reads here.)"""
+"""What may name a field. (A backslash is itself in HTML, and escapes the next character for the one who reads here.)"""
 
 
 @given(
