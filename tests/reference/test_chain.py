@@ -368,6 +368,20 @@ async def test_a_layer_that_cannot_be_made_fails_each_event() -> None:
         assert isinstance((await ask(chain)).raised, LookupError)
 
 
+@enforces("LIFE-APP-03", "LIFE-APP-04")
+async def test_a_layer_that_cannot_be_made_fails_the_startup() -> None:
+    error = LookupError("no configuration")
+
+    def layer(app: Any) -> Any:
+        raise error
+
+    chain = MiddlewareChain(sends(START))
+    chain.add(layer)
+    log = await play(chain, lifespan_scope(), [{"type": "lifespan.startup"}], end="raise")
+    assert log.sent == [{"type": "lifespan.startup.failed", "message": "LookupError: no configuration"}]
+    assert (log.raised, log.received) == (error, 1)
+
+
 class CallableObject:
     async def __call__(self, request: Request, call_next: CallNext) -> Any:
         response = await call_next(request)

@@ -300,9 +300,8 @@ class _Variables:
         for variable, value in self.context.items():
             if self._before.get(variable, self) is not value:
                 self._tokens.setdefault(variable, variable.set(value))
-        for variable in set(self._before) - set(self.context):
-            token = self._tokens.pop(variable, None)
-            if token is not None:
-                with suppress(ValueError):  # set in another context: whoever waits here now has not seen it
-                    variable.reset(token)
+        for variable in self._tokens.keys() - self.context.keys():
+            token = self._tokens.pop(variable)
+            with suppress(ValueError):  # set in another context: whoever waits here now has not seen it
+                variable.reset(token)
         self._before = self.context.copy()
