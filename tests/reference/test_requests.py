@@ -939,7 +939,9 @@ async def test_requests_know_nothing_of_each_other() -> None:
     ]
 
 
-@pytest.mark.parametrize("charset", ["punycode", "idna", "unicode_escape", "hex", "rot13", "utf-7"])
+@pytest.mark.parametrize(
+    "charset", ["punycode", "idna", "unicode_escape", "hex", "rot13", "utf-7", "iso-8859-99"]
+)
 async def test_a_codec_that_is_no_charset_is_refused(charset: str) -> None:
     request = with_body(b"a", content_type=f"text/plain; charset={charset}")
     with pytest.raises(HTTPException) as caught:
