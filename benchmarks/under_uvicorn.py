@@ -35,9 +35,10 @@ def serving(framework: str, loop: str) -> Iterator[str]:
     listening.bind(("127.0.0.1", 0))
     listening.listen(1024)
     program = (
-        f"import sys, uvicorn; sys.path[:0] = {[str(HERE), str(HERE.parent)]!r}; "
+        f"import socket, sys, uvicorn; sys.path[:0] = {[str(HERE), str(HERE.parent)]!r}; "
         f"from frameworks.{framework} import make; "
-        f"uvicorn.run(make(10, 0), fd={listening.fileno()}, loop={loop!r}, http='httptools', log_level='warning')"
+        f"config = uvicorn.Config(make(10, 0), loop={loop!r}, http='httptools', log_level='warning'); "
+        f"uvicorn.Server(config).run([socket.socket(fileno={listening.fileno()})])"
     )
     server = subprocess.Popen(
         [sys.executable, "-c", program],

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache, partial
 from http.cookies import SimpleCookie
+from itertools import cycle
 from typing import Any, Literal, TypeAlias
 from urllib.parse import quote
 
@@ -357,11 +358,13 @@ async def _send_each(chunks: _Chunks, send: Send) -> None:
 
 
 def _in_turn(send: Send) -> Send:
-    """A `send` after which others have a turn: an iterator and a server that never wait would else keep it for ever."""
+    """A `send` that gives others a turn now and then: an iterator and a server that never wait would keep it."""
+    until_rest = cycle(range(_RESTS_EVERY))
 
     async def send_and_rest(message: Message) -> None:
         await send(message)
-        await asyncio.sleep(0)
+        if next(until_rest) == 0:
+            await asyncio.sleep(0)
 
     return send_and_rest
 
@@ -421,6 +424,8 @@ def _date(moment: datetime) -> str:
     return format_datetime(moment.astimezone(UTC), usegmt=True)
 
 
+_RESTS_EVERY = 16
+"""After how many chunks of a stream others have a turn, at the latest."""
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
