@@ -46,7 +46,6 @@ class CompiledPath:
         pieces = tuple(_pieces(template, converters))
         self._template = template
         self._pieces = pieces
-        self._parameters = tuple(piece for piece in pieces if isinstance(piece, _Parameter))
         self._regex = re.compile("".join(_pattern(piece) for piece in pieces))
 
     def match(self, path: str) -> dict[str, Any] | None:
@@ -60,7 +59,7 @@ class CompiledPath:
         if found is None:
             return None
         try:
-            return {each.name: each.converter.parse(found[each.name]) for each in self._parameters}
+            return {each.name: each.converter.parse(found[each.name]) for each in self._parameters()}
         except ValueError:
             return None
 
@@ -79,8 +78,11 @@ class CompiledPath:
             )
         return quote(path, safe=_PATH_CHARACTERS)
 
+    def _parameters(self) -> Iterator[_Parameter]:
+        return (piece for piece in self._pieces if isinstance(piece, _Parameter))
+
     def _check_names(self, values: Mapping[str, Any]) -> None:
-        names = {each.name for each in self._parameters}
+        names = {each.name for each in self._parameters()}
         if values.keys() != names:
             raise ValueError(
                 f"{self._template!r} was given values for {', '.join(sorted(values)) or 'nothing'}. "
