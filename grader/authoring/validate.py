@@ -1,7 +1,8 @@
 """The proof of an exercise: doing nothing earns nothing, right answers earn everything, wrong ones do not.
 
 Rule 1: what can be read is checked first; without a solution and a gallery to be read, nothing is judged.
-Rule 2: every claim is shown on a submission: stub, trivial ones, solution, other right ones, mistakes.
+Rule 2: every claim is shown on a submission: stub, trivial ones, solution, other right ones, mistakes. The right ones
+are judged on as many examples as a learner's; the wrong ones on few, since pinned examples have to catch them.
 Rule 3: a problem is returned, never raised; only what keeps us from judging at all is raised.
 Rule 4: nothing here prints.
 """
@@ -145,12 +146,13 @@ def _fitting(course: Course, exercise: Exercise) -> Iterator[tuple[Mistake, Subm
 
 def _claims(course: Course, exercise: Exercise, sandboxes: Sequence[str]) -> Iterator[Claim]:
     options = Options(profile="local", sandbox=sandboxes[0], shrink=False)
+    few = replace(options, profile="watch")
     stub = of_files("the stub", _stub_files(course, exercise))
-    yield Claim("the stub earns nothing", Task(stub, options), partial(_stub, course, exercise))
+    yield Claim("the stub earns nothing", Task(stub, few), partial(_stub, course, exercise))
     for submission in trivial_submissions(course, exercise):
         words = f"a submission in which {submission.name} earns nothing"
         yield Claim(
-            words, Task(submission, options), partial(_earns_nothing, course, exercise, submission.name)
+            words, Task(submission, few), partial(_earns_nothing, course, exercise, submission.name)
         )
     answer = {
         path: file.read_bytes() for path, file in course.files(exercise, course.solution(exercise)).items()
@@ -165,7 +167,7 @@ def _claims(course: Course, exercise: Exercise, sandboxes: Sequence[str]) -> Ite
         where = str(path.relative_to(course.root))
         task = Task(submission, replace(options, imports=imports))
         yield Claim(f"{path.name} earns everything", task, partial(_earns_all, exercise, where, sandboxes[0]))
-    yield from _mistakes(course, exercise, options)
+    yield from _mistakes(course, exercise, few)
 
 
 def _stub_files(course: Course, exercise: Exercise) -> dict[str, bytes]:
