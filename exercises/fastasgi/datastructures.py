@@ -10,11 +10,8 @@ Rule 5: reading never fails on what a client has sent.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
-from functools import lru_cache
-from typing import Any, TypeVar, cast
-from urllib.parse import unquote_to_bytes, urlencode
+from typing import Any, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -30,36 +27,30 @@ class MultiDict(Mapping[str, V]):
     """
 
     def __init__(self, pairs: Mapping[str, V] | Iterable[tuple[str, V]] = ()) -> None:
-        self._pairs = [(key, value) for key, value in _pairs(pairs)]
-        self._values = _grouped(self._pairs)
+        raise NotImplementedError("datastructures: MultiDict.__init__")
 
     def __getitem__(self, key: str) -> V:
-        return self._values[key][0]
+        raise NotImplementedError("datastructures: MultiDict.__getitem__")
 
     def __contains__(self, key: object) -> bool:
-        return key in self._values
+        raise NotImplementedError("datastructures: MultiDict.__contains__")
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
+        raise NotImplementedError("datastructures: MultiDict.__iter__")
 
     def __len__(self) -> int:
-        return len(self._values)
+        raise NotImplementedError("datastructures: MultiDict.__len__")
 
     def getlist(self, key: str) -> list[V]:
         """All values of `key`, in order, in a new list; an empty one where there is no such key."""
-        return list(self._values.get(key, ()))
+        raise NotImplementedError("datastructures: MultiDict.getlist")
 
     def multi_items(self) -> list[tuple[str, V]]:
         """All pairs of key and value, in order, in a new list. (`items()` has the first value of each key.)"""
-        return list(self._pairs)
+        raise NotImplementedError("datastructures: MultiDict.multi_items")
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, MultiDict):
-            return NotImplemented
-        return self._values == other._values
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._pairs!r})"
+        raise NotImplementedError("datastructures: MultiDict.__eq__")
 
 
 class QueryParams(MultiDict[str]):
@@ -72,12 +63,10 @@ class QueryParams(MultiDict[str]):
     """
 
     def __init__(self, source: bytes | str | Mapping[str, str] | Iterable[tuple[str, str]] = b"") -> None:
-        if isinstance(source, str):
-            source = source.encode("utf-8", "surrogatepass")
-        super().__init__(_fields(source) if isinstance(source, bytes) else source)
+        raise NotImplementedError("datastructures: QueryParams.__init__")
 
     def __str__(self) -> str:
-        return urlencode(self._pairs)
+        raise NotImplementedError("datastructures: QueryParams.__str__")
 
 
 class Headers(Mapping[str, str]):
@@ -97,60 +86,38 @@ class Headers(Mapping[str, str]):
         *,
         raw: Iterable[Iterable[bytes]] | None = None,
     ) -> None:
-        self._raw: list[tuple[bytes, bytes]]
-        if raw is None:
-            self._raw = _encoded(headers) if headers else []
-        else:
-            self._raw = [(name.lower(), value) for name, value in raw]
+        raise NotImplementedError("datastructures: Headers.__init__")
 
     @property
     def raw(self) -> list[tuple[bytes, bytes]]:
         """All headers as ASGI messages have them, in order, in a new list: lower-case name and value."""
-        return list(self._raw)
+        raise NotImplementedError("datastructures: Headers.raw")
 
     def __getitem__(self, name: str) -> str:
-        value = self._find(name)
-        if value is None:
-            raise KeyError(name)
-        return value.decode("latin-1")
+        raise NotImplementedError("datastructures: Headers.__getitem__")
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self._find(name) is not None
+        raise NotImplementedError("datastructures: Headers.__contains__")
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys(name.decode("latin-1") for name, _ in self._raw))
+        raise NotImplementedError("datastructures: Headers.__iter__")
 
     def __len__(self) -> int:
-        return len({name for name, _ in self._raw})
+        raise NotImplementedError("datastructures: Headers.__len__")
 
     def getlist(self, name: str) -> list[str]:
         """All values of the headers called `name`, in order; an empty list where there are none."""
-        if name not in self:
-            return []
-        key = _key(name)
-        return [value.decode("latin-1") for each, value in self._raw if each == key]
+        raise NotImplementedError("datastructures: Headers.getlist")
 
     def multi_items(self) -> list[tuple[str, str]]:
         """All headers as text, in order: lower-case name and value. (`items()` has the first of each name.)"""
-        return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._raw]
+        raise NotImplementedError("datastructures: Headers.multi_items")
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Headers):
-            return NotImplemented
-        return _grouped(self._raw) == _grouped(other._raw)
+        raise NotImplementedError("datastructures: Headers.__eq__")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.multi_items()!r})"
-
-    def _find(self, name: str) -> bytes | None:
-        try:
-            key = _key(name)
-        except UnicodeEncodeError:
-            return None  # beyond latin-1: no header is called so
-        for each, value in self._raw:
-            if each == key:
-                return value
-        return None
 
 
 class MutableHeaders(Headers):
@@ -160,46 +127,29 @@ class MutableHeaders(Headers):
     """
 
     def __setitem__(self, name: str, value: str) -> None:
-        if name in self:
-            key, encoded = _encode(name, value)
-            self._replace(key, [encoded])
-        else:
-            self.append(name, value)
+        raise NotImplementedError("datastructures: MutableHeaders.__setitem__")
 
     def __delitem__(self, name: str) -> None:
-        if name in self:
-            self._replace(_key(name), [])
+        raise NotImplementedError("datastructures: MutableHeaders.__delitem__")
 
     def append(self, name: str, value: str) -> None:
         """Add a header at the end, beside those of the same name, such as a second `set-cookie`."""
-        self._raw.append(_encode(name, value))
+        raise NotImplementedError("datastructures: MutableHeaders.append")
 
     def setdefault(self, name: str, value: str) -> str:
         """Add a header unless there is one called `name`; give the value that the first one then has."""
-        if name not in self:
-            self.append(name, value)
-        return self[name]
+        raise NotImplementedError("datastructures: MutableHeaders.setdefault")
 
     def update(self, headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> None:
         """Replace the headers of each name in `headers`, which is what `Headers` takes, by all of that name there."""
-        for key, values in _grouped(_encoded(headers)).items():
-            self._replace(key, values)
+        raise NotImplementedError("datastructures: MutableHeaders.update")
 
     def add_vary(self, name: str) -> None:
         """Say that the response depends on the request header `name` (RFC 9110, section 12.5.5).
 
         Nothing changes if `vary` says so already, in any case, or has a `*`. Raises ValueError for what is no name.
         """
-        _check_name(name)
-        listed = [each.strip() for value in self.getlist("vary") for each in value.split(",") if each.strip()]
-        if not {"*", name.lower()} & {each.lower() for each in listed}:
-            self["vary"] = ", ".join([*listed, name])
-
-    def _replace(self, key: bytes, values: list[bytes]) -> None:
-        """Put headers with these values where the first one called `key` is, or at the end, instead of all."""
-        place = next((place for place, (each, _) in enumerate(self._raw) if each == key), len(self._raw))
-        kept = [pair for pair in self._raw[place:] if pair[0] != key]
-        self._raw[place:] = [(key, value) for value in values] + kept
+        raise NotImplementedError("datastructures: MutableHeaders.add_vary")
 
 
 class State:
@@ -210,106 +160,13 @@ class State:
     """
 
     def __init__(self, mapping: MutableMapping[str, Any] | None = None) -> None:
-        self.__dict__[_MAPPING] = {} if mapping is None else mapping
+        raise NotImplementedError("datastructures: State.__init__")
 
     def __getattr__(self, name: str) -> Any:
-        items: Mapping[str, Any] = self.__dict__.get(_MAPPING, {})  # not there yet while a copy is being made
-        try:
-            return items[name]
-        except KeyError:
-            raise AttributeError(_missing(name, items)) from None
+        raise NotImplementedError("datastructures: State.__getattr__")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self.__dict__[_MAPPING][name] = value
+        raise NotImplementedError("datastructures: State.__setattr__")
 
     def __delattr__(self, name: str) -> None:
-        try:
-            del self.__dict__[_MAPPING][name]
-        except KeyError:
-            raise AttributeError(_missing(name, self.__dict__[_MAPPING])) from None
-
-    def __repr__(self) -> str:
-        return f"State({self.__dict__[_MAPPING]!r})"
-
-
-_MAPPING = "the mapping"
-"""Where a State keeps its mapping: a name that no attribute of the user's can have."""
-
-
-def _missing(name: str, items: Iterable[str]) -> str:
-    return (
-        f"the state has no {name!r}; it has {', '.join(map(repr, items)) or 'nothing'}. "
-        f"Set it before it is read: at startup by the lifespan, or in middleware."
-    )
-
-
-def _pairs(source: Mapping[str, V] | Iterable[tuple[str, V]]) -> Iterable[tuple[str, V]]:
-    if isinstance(source, Mapping):
-        return cast(Iterable[tuple[str, V]], getattr(source, "multi_items", source.items)())
-    return source
-
-
-def _grouped(pairs: Iterable[tuple[K, V]]) -> dict[K, list[V]]:
-    """The values of each key in order, the keys in order of first sight."""
-    grouped: dict[K, list[V]] = {}
-    for key, value in pairs:
-        grouped.setdefault(key, []).append(value)
-    return grouped
-
-
-def _fields(query: bytes) -> Iterator[tuple[str, str]]:
-    """The fields of a query string (WHATWG URL, section 5.1).
-
-    `urllib.parse.parse_qsl` will not do: it raises on bytes that are not ASCII.
-    """
-    for field in query.replace(b"+", b" ").split(b"&"):
-        if field:
-            name, _, value = field.partition(b"=")
-            yield _unquoted(name), _unquoted(value)
-
-
-def _unquoted(text: bytes) -> str:
-    return unquote_to_bytes(text).decode("utf-8", "replace")
-
-
-@lru_cache(maxsize=1024)
-def _key(name: str) -> bytes:
-    """The name by which a header is found. Bytes first: `lower` of text would take a Kelvin sign for a k."""
-    return name.encode("latin-1").lower()
-
-
-def _encoded(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
-    return [_encode(name, value) for name, value in _pairs(headers)]
-
-
-def _encode(name: str, value: str) -> tuple[bytes, bytes]:
-    """A header as bytes. Raises ValueError for one that must not go into a message (RFC 9110, section 5.5)."""
-    key = _checked_key(name)
-    if _ENDS_A_LINE.search(value):
-        raise ValueError(
-            f"header {name!r}: CR, LF and NUL cannot stand in a value: take them out of {value!r}"
-        )
-    try:
-        return key, value.encode("latin-1")
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"header {name!r}: {value[error.start]!r} is not in latin-1: percent-encode it in {value!r}"
-        ) from None
-
-
-@lru_cache(maxsize=1024)
-def _checked_key(name: str) -> bytes:
-    """The name under which a header is sent, in lower case. Raises ValueError for one that is no name."""
-    _check_name(name)
-    return _key(name)
-
-
-def _check_name(name: str) -> None:
-    if not _TOKEN.fullmatch(name):
-        raise ValueError(
-            f"{name!r} is no name of a header: use ASCII letters, digits and !#$%&'*+-.^_`|~, at least one of them"
-        )
-
-
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_ENDS_A_LINE = re.compile(r"[\r\n\0]")
+        raise NotImplementedError("datastructures: State.__delattr__")
