@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -53,7 +53,11 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class Exercise:
-    """One exercise, as its sheet declares it."""
+    """One exercise, as its sheet declares it.
+
+    `composed_of` names the exercises whose files it is judged on, all of them together, where it has none of its own;
+    `parts` are these exercises.
+    """
 
     id: str
     title: str
@@ -66,6 +70,13 @@ class Exercise:
     builds_on: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
     package: bool = False
+    composed_of: tuple[str, ...] = ()
+    parts: tuple[Exercise, ...] = ()
+
+    @property
+    def sources(self) -> tuple[Exercise, ...]:
+        """The exercises whose files are the learner's: its parts, else itself."""
+        return self.parts or (self,)
 
     @property
     def name(self) -> str:
@@ -140,6 +151,7 @@ class Course:
     def exercises(self) -> tuple[Exercise, ...]:
         """All exercises in the order of chapter and place. Raises CourseError for a sheet that is wrong."""
         found = sorted(self._sheets(), key=lambda exercise: (exercise.chapter, exercise.place, exercise.id))
+        found = [_with_parts(exercise, found) for exercise in found]
         names: dict[str, str] = {}
         for exercise in found:
             if exercise.name in names:
@@ -208,6 +220,13 @@ class Course:
         """The folder for what the grader remembers: progress, hints seen, backups. Ignored by git."""
         return self.root / ".grader"
 
+    def answers(self, exercise: Exercise) -> dict[str, Path]:
+        """The files of the exercise's answer, its parts' included, by path in the worker's tree."""
+        found: dict[str, Path] = {}
+        for source in exercise.sources:
+            found |= self.files(source, self.solution(source))
+        return found
+
     def files(self, exercise: Exercise, base: Path) -> dict[str, Path]:
         """The exercise's files below `base` (a stub's or a solution's place), by path in the worker's tree."""
         if not exercise.package:
@@ -247,11 +266,25 @@ def read_sheet(path: Path, exercise_id: str) -> Exercise:
             body=post.content,
             builds_on=tuple(fields.pop("builds_on", ())),
             imports=tuple(fields.pop("imports", ())),
+            composed_of=tuple(fields.pop("composed_of", ())),
             package=path.with_suffix("").is_dir(),
             **fields,
         )
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
         raise CourseError(f"{path}: the sheet's front matter is wrong: {error!r}") from error
+
+
+def _with_parts(exercise: Exercise, known: Sequence[Exercise]) -> Exercise:
+    """The exercise with the exercises that it is composed of. Raises CourseError."""
+    if not exercise.composed_of:
+        return exercise
+    by_id = {each.id: each for each in known if not each.composed_of}
+    if unknown := [name for name in exercise.composed_of if name not in by_id]:
+        raise CourseError(
+            f"{exercise.id}: composed_of names {', '.join(unknown)}: no exercise with files of its own. "
+            "Use the ids of such exercises."
+        )
+    return replace(exercise, parts=tuple(by_id[name] for name in exercise.composed_of))
 
 
 def _requirement(entry: dict[str, Any]) -> Requirement:

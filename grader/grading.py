@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from hypothesis.internal.conjecture import providers
 from hypothesis.internal.constants_ast import Constants
 
 from grader import __version__, transcript
+from grader.blame import with_blame
 from grader.course import Course, Exercise
 from grader.judge import affinity, ending, overlay, sandboxes
 from grader.judge.client import Guards, Worker
@@ -70,7 +71,8 @@ class Options:
     Without `shrink` the first counterexample stands as it was found; `stop_first` ends at the first test that fails;
     `debug` gives the worker the terminal. `remember` tries a property that has passed in this process on the same
     inputs again, without Hypothesis. `alone` says that no other judge runs beside this one. `guards` are the limits of
-    each exchange, where they are not the usual ones.
+    each exchange, where they are not the usual ones. `own` are the ids of the exercises whose modules are the
+    submission's, where that is not just the exercise itself (or its parts); the others are the reference's.
     """
 
     profile: str = "local"
@@ -84,6 +86,7 @@ class Options:
     remember: bool = False
     alone: bool = False
     guards: Guards | None = None
+    own: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,16 @@ def judge(
 
     Raises BrokenSuite if the course's own files are wrong, SandboxUnavailable, NotInstalled.
     """
-    return _Run(course, exercise, submission, options, on_test).report()
+    report = _Run(course, exercise, submission, options, on_test).report()
+    if not exercise.parts or report.earned or not report.valid or options.own or options.stop_first:
+        return report
+    lost = _lost(report)
+
+    def retry(parts: Sequence[Exercise]) -> Report:
+        again = replace(options, own=tuple(part.id for part in parts), shrink=False, debug=False)
+        return _Run(course, exercise, submission, again, None, replay=lost).report()
+
+    return with_blame(report, exercise.parts, retry)
 
 
 def replay(course: Course, report: Report, submission: Submission, options: Options) -> Report:
@@ -117,12 +129,7 @@ def replay(course: Course, report: Report, submission: Submission, options: Opti
     A counterexample whose values are stored is played as it is; any other is found again by the report's seed.
     """
     exercise = course.exercise(report.exercise)
-    stored = {
-        _decisive_test(entry): _stored(entry.counterexample)
-        for entry in report.requirements
-        if entry.outcome not in ("passed", "blocked")
-    }
-    return _Run(course, exercise, submission, options, None, replay=stored).report()
+    return _Run(course, exercise, submission, options, None, replay=_lost(report)).report()
 
 
 class _Run:
@@ -148,14 +155,17 @@ class _Run:
     def report(self) -> Report:
         """Judge."""
         started = time.perf_counter()
-        own = self._submission.files(self._exercise)
+        learners = self._learners()
+        own = {path: content for each in learners for path, content in self._submission.files(each).items()}
         with sandboxes.Slot() as slot, tempfile.TemporaryDirectory(prefix="grader-") as scratch:
             tree = Path(scratch)
             tree.chmod(0o755)
-            overlay.compose(self._course, self._exercise, own, tree, self._imports)
+            overlay.compose(self._course, self._exercise, own, tree, self._imports, replaced=learners)
             launch = partial(self._start, tree, slot)
-            subject = Subject(launch, self._exercise.name, together=self._options.alone)
-            missing = _missing(self._exercise, own)
+            subject = Subject(launch, *(each.name for each in learners), together=self._options.alone)
+            missing = next(
+                filter(None, (_missing(each, self._submission.files(each)) for each in learners)), ""
+            )
             try:
                 if not missing:
                     subject.launch()  # it imports while pytest collects
@@ -165,6 +175,12 @@ class _Run:
         if plugin.blocked is not None:
             plugin.verdicts.update(_blocked(plugin.planned, plugin.blocked))
         return self._assemble(plugin, subject, time.perf_counter() - started)
+
+    def _learners(self) -> tuple[Exercise, ...]:
+        """The exercises whose modules are the submission's."""
+        if self._options.own is None:
+            return self._exercise.sources
+        return tuple(self._course.exercise(name) for name in self._options.own)
 
     def _start(self, tree: Path, slot: sandboxes.Slot) -> Worker:
         return Worker.launch(
@@ -311,6 +327,15 @@ def _import_finding(exercise: Exercise, error: Error) -> Finding:
         "TabError": "Python cannot read your file",
     }.get(error.name, "your file could not be imported")
     return Finding(message=f"{words}: {transcript.plain(str(error))}", traceback=error.traceback)
+
+
+def _lost(report: Report) -> dict[str, dict[str, Any]]:
+    """The tests that a report's requirements were lost by, and the inputs of each as far as they are stored."""
+    return {
+        _decisive_test(entry): _stored(entry.counterexample)
+        for entry in report.requirements
+        if entry.outcome not in ("passed", "blocked")
+    }
 
 
 def _decisive_test(entry: RequirementResult) -> str:

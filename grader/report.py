@@ -83,7 +83,10 @@ class TestResult(msgspec.Struct, frozen=True):
 
 
 class RequirementResult(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How one requirement ended: as its first test in plan order that did not pass, with what that test found."""
+    """How one requirement ended: as its first test in plan order that did not pass, with what that test found.
+
+    `at_fault` are the ids of the exercises one of which is at fault, where several are judged together.
+    """
 
     id: str
     sentence: str
@@ -101,6 +104,7 @@ class RequirementResult(msgspec.Struct, frozen=True, omit_defaults=True):
     read: str = ""
     asgi: tuple[str, ...] = ()
     hint: str = ""
+    at_fault: tuple[str, ...] = ()
 
 
 class Planned(msgspec.Struct, frozen=True):

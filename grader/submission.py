@@ -48,13 +48,16 @@ class Submission:
     contents: Mapping[str, bytes] = field(repr=False)
 
     def files(self, exercise: Exercise) -> dict[str, bytes]:
-        """The exercise's files by path in the worker's tree; empty where there are none."""
-        prefix = exercise.target + ("/" if exercise.package else ".py")
+        """The exercise's files, its parts' included, by path in the worker's tree; empty where there are none."""
         return {
             path: content
             for path, content in sorted(self.contents.items())
-            if (path.startswith(prefix) if exercise.package else path == prefix)
+            if any(_belongs(path, source) for source in exercise.sources)
         }
+
+    def holds(self, exercise: Exercise) -> bool:
+        """Whether there are files of the exercise, and of each of its parts."""
+        return all(self.files(source) for source in exercise.sources)
 
     def digest(self, exercise: Exercise) -> str:
         """The SHA-256 of the exercise's files, as hex."""
@@ -63,6 +66,13 @@ class Submission:
             whole.update(f"{path}\0{len(content)}\0".encode())
             whole.update(content)
         return whole.hexdigest()
+
+
+def _belongs(path: str, exercise: Exercise) -> bool:
+    """Whether a path in the worker's tree is one of the files of an exercise that has its own."""
+    if exercise.package:
+        return path.startswith(exercise.target + "/")
+    return path == exercise.target + ".py"
 
 
 def of_files(name: str, files: Mapping[str, bytes]) -> Submission:
@@ -75,7 +85,8 @@ def open_submission(path: Path, course: Course, wanted: Sequence[Exercise] = ())
 
     A single file may have any name if one exercise is wanted.
     """
-    exercises = tuple(wanted) or course.exercises
+    asked = tuple(wanted) or course.exercises
+    exercises = tuple(dict.fromkeys(source for exercise in asked for source in exercise.sources))
     try:
         return _open(path, exercises)
     except OSError as error:

@@ -151,9 +151,7 @@ def _claims(course: Course, exercise: Exercise, sandboxes: Sequence[str]) -> Ite
     yield Claim("the stub earns nothing", Task(stub, few), partial(_stub, course, exercise))
     for submission in trivial_submissions(course, exercise):
         words = f"a submission in which {submission.name} earns nothing"
-        yield Claim(
-            words, Task(submission, few), partial(_earns_nothing, course, exercise, submission.name)
-        )
+        yield Claim(words, Task(submission, few), partial(_earns_nothing, course, exercise, submission.name))
     answer = {
         path: file.read_bytes() for path, file in course.files(exercise, course.solution(exercise)).items()
     }

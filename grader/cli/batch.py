@@ -122,7 +122,7 @@ def judge_one(setting: Setting, task: Task, options: Options) -> Done:
         submission = open_submission(task.path, course, wanted)
     except SubmissionRefused as refused:
         return Done(task, refused=str(refused))
-    exercises = wanted or [exercise for exercise in course.exercises if submission.files(exercise)]
+    exercises = wanted or [exercise for exercise in course.exercises if submission.holds(exercise)]
     earlier = _stored(task.stored)
     if earlier is not None and _same(earlier, course, exercises, submission, options):
         return Done(task, earlier, again=True)

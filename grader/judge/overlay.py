@@ -1,7 +1,7 @@
 """The composed tree: what the worker sees.
 
 Rule 1: the reference stands in it under the learner's name, as bytecode that no time stamp can invalidate.
-Rule 2: the module under judgement is the learner's source, and the reference's own is not there to be imported.
+Rule 2: a module under judgement is the learner's source, and the reference's own is not there to be imported.
 Rule 3: of the suite only the probe is there. No test, no sheet, no other submission.
 """
 
@@ -11,7 +11,7 @@ import importlib.util
 import py_compile
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -24,14 +24,21 @@ class NotInstalled(Exception):
 
 
 def compose(
-    course: Course, exercise: Exercise, own: Mapping[str, bytes], tree: Path, imports: Iterable[str] = ()
+    course: Course,
+    exercise: Exercise,
+    own: Mapping[str, bytes],
+    tree: Path,
+    imports: Iterable[str] = (),
+    *,
+    replaced: Sequence[Exercise] | None = None,
 ) -> None:
     """Write into the empty folder `tree` what the worker of `exercise` sees; `own` are the learner's files.
 
+    The reference's modules of the exercises `replaced` (else of the exercise itself, or of its parts) are left out.
     Raises NotInstalled for an allowed import that is not to be found.
     """
     for path, code in _reference(course.reference, _stamp(course.reference)).items():
-        if not _replaced(path, exercise):
+        if not any(_is_of(path, each) for each in (exercise.sources if replaced is None else replaced)):
             _write(tree / path, code)
     for path, source in own.items():
         _write(tree / path, source)
@@ -40,7 +47,7 @@ def compose(
         _add_import(name, tree / EXTRA)
 
 
-def _replaced(path: str, exercise: Exercise) -> bool:
+def _is_of(path: str, exercise: Exercise) -> bool:
     if not exercise.in_framework:
         return False
     return path == exercise.target + ".pyc" or path.startswith(exercise.target + "/")

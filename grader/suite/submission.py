@@ -26,12 +26,12 @@ RESTARTS = 10
 
 
 class Submission:
-    """The submission under judgement: `start` launches a worker; `name` is the exercise's, for the stub's marker."""
+    """The submission under judgement: `start` launches a worker; `names` are the exercises', for the stubs' markers."""
 
-    def __init__(self, start: Callable[[], Worker], name: str, *, together: bool = False) -> None:
+    def __init__(self, start: Callable[[], Worker], *names: str, together: bool = False) -> None:
         self._start = start
         self._together = together
-        self._marker = re.compile(rf"{re.escape(name)}: [\w.]+")
+        self._marker = re.compile(rf"(?:{'|'.join(map(re.escape, names))}): [\w.]+")
         self._launched: Worker | None = None
         self._worker: Worker | None = None
         self._restarts = 0
