@@ -104,6 +104,11 @@ class Exercise:
         return self.module.replace(".", "/")
 
     @property
+    def home(self) -> str:
+        """What holds all of the learner's files in the worker's tree: its target, or the folder of its parts'."""
+        return self.target if not self.parts else os.path.commonpath([part.target for part in self.parts])
+
+    @property
     def hints(self) -> tuple[str, ...]:
         """The hints of the sheet, from a nudge to a near-answer."""
         parts = re.split(r"^### .*$", self.section("Hints"), flags=re.MULTILINE)
@@ -174,7 +179,9 @@ class Course:
         raise UnknownExercise(f"{name}: no such exercise. {self._suggest(wanted)}")
 
     def stub(self, exercise: Exercise) -> Path:
-        """The learner's file, or folder if the exercise is a package."""
+        """The learner's file, or folder if the exercise is a package or has parts."""
+        if exercise.parts:
+            return Path(os.path.commonpath([self.stub(part) for part in exercise.parts]))
         return self._code("exercises/" + exercise.id, exercise)
 
     def solution(self, exercise: Exercise) -> Path:

@@ -437,8 +437,12 @@ def watch(
 
 def saved_exercises(course: Course, paths: Iterable[Path]) -> frozenset[str]:
     """The ids of the exercises whose files (or folders) these paths are or lie in."""
-    owners = {course.stub(exercise): exercise.id for exercise in course.exercises}
-    return frozenset(owners[place] for path in paths for place in (path, *path.parents) if place in owners)
+    places = {place for path in paths for place in (path, *path.parents)}
+    return frozenset(
+        exercise.id
+        for exercise in course.exercises
+        if any(course.stub(source) in places for source in exercise.sources)
+    )
 
 
 def tell_saves(course: Course, put: Callable[[Event], None], stopping: threading.Event) -> None:

@@ -36,7 +36,7 @@ def _chapters(course: Course) -> Iterator[str]:
 
 def _row(course: Course, exercise: Exercise) -> str:
     sheet, stub = _link(course, course.sheet(exercise)), _link(course, course.stub(exercise))
-    name = Path(stub).name
+    name = Path(stub).name + ("/" if exercise.parts else "")
     return (
         f"| [{exercise.name}]({sheet}) | {exercise.title} | [{name}]({stub}) "
         f"| {exercise.max_points} | {exercise.minutes} |\n"

@@ -45,7 +45,7 @@ class Mistake:
 
     `where` is the qualified name of a function, method or class, or empty for the whole module. Either
     `edits` are made there, or `body` is its whole new body. `file` names the module of an exercise that is a
-    package.
+    package, or is composed of others.
     """
 
     title: str
@@ -82,10 +82,11 @@ def read_mistakes(course: Course, exercise: Exercise) -> tuple[Mistake, ...]:
 def submission_of(course: Course, exercise: Exercise, mistake: Mistake) -> Submission:
     """The solution with the mistake in it. Raises MistakeError, naming the gallery, if it does not fit."""
     gallery = course.suite(exercise) / FILE
-    files = course.files(exercise, course.solution(exercise))
-    target = f"{exercise.target}/{mistake.file}" if exercise.package else next(iter(files))
+    files = course.answers(exercise)
+    several = exercise.package or exercise.parts
+    target = f"{exercise.home}/{mistake.file}" if several else next(iter(files))
     if target not in files:
-        there = ", ".join(sorted(path.removeprefix(exercise.target + "/") for path in files))
+        there = ", ".join(sorted(path.removeprefix(exercise.home + "/") for path in files))
         raise MistakeError(
             f'{gallery}: mistake {mistake.title!r}: file = "{mistake.file}" is none of {there}.'
         )

@@ -176,6 +176,10 @@ def _mutants() -> Callable[[str], tuple[Mutant, ...]]:
 
 
 def _solution(course: Course, exercise: Exercise) -> dict[str, bytes]:
+    if exercise.parts:
+        raise MutateError(
+            f"{exercise.id}: is composed of other exercises, and has no code to mutate. Mutate those."
+        )
     base = course.solution(exercise)
     if not base.exists():
         raise MutateError(

@@ -88,7 +88,7 @@ def _wanted(course: Course) -> Iterator[Path]:
         suite = course.suite(exercise)
         yield from (suite / name for name in ("probe.py", mistakes.FILE, EQUIVALENT))
         yield from suite.glob("test_*.py")
-        if not exercise.package:
+        if not exercise.package and not exercise.parts:
             yield from (course.stub(exercise), course.solution(exercise))
             yield from course.fair(exercise).glob("*.py")
 

@@ -25,10 +25,7 @@ CONSTRUCTORS = frozenset({"__init__", "__post_init__", "__init_subclass__"})
 
 def trivial_submissions(course: Course, exercise: Exercise) -> tuple[Submission, ...]:
     """Submissions that return None, return the argument, or raise an exception that is documented."""
-    sources = {
-        path: file.read_text(encoding="utf-8")
-        for path, file in course.files(exercise, course.solution(exercise)).items()
-    }
+    sources = {path: file.read_text(encoding="utf-8") for path, file in course.answers(exercise).items()}
     raised = sorted({name for source in sources.values() for name in exceptions_of(source)})
     behaviours = [Behaviour("returns None"), Behaviour("returns its argument")]
     behaviours += [Behaviour(f"raises {name}", name) for name in raised]

@@ -109,9 +109,10 @@ _RESTUB = "Run `grader author stubs`"
 
 def _files_problems(course: Course, exercise: Exercise) -> Iterator[Problem]:
     """Whether the stub is what the solution gives. Raises CannotJudge without a solution, StubError."""
-    solution = course.solution(exercise)
-    if not solution.exists():
-        raise CannotJudge(f"{solution.relative_to(course.root)} is missing: write the solution")
+    for source in exercise.sources:
+        solution = course.solution(source)
+        if not solution.exists():
+            raise CannotJudge(f"{solution.relative_to(course.root)} is missing: write the solution")
     for drift in stubs.check(course, [exercise]):
         words = {"missing": "the stub is missing", "differs": "the stub is not what the solution gives"}[
             drift.how
@@ -152,9 +153,7 @@ def _claims(course: Course, exercise: Exercise, sandboxes: Sequence[str]) -> Ite
     for submission in trivial_submissions(course, exercise):
         words = f"a submission in which {submission.name} earns nothing"
         yield Claim(words, Task(submission, few), partial(_earns_nothing, course, exercise, submission.name))
-    answer = {
-        path: file.read_bytes() for path, file in course.files(exercise, course.solution(exercise)).items()
-    }
+    answer = _answer(course, exercise)
     for sandbox in sandboxes:
         task = Task(of_files("the solution", answer), replace(options, sandbox=sandbox))
         where = str(course.solution(exercise).relative_to(course.root))
@@ -165,10 +164,20 @@ def _claims(course: Course, exercise: Exercise, sandboxes: Sequence[str]) -> Ite
         where = str(path.relative_to(course.root))
         task = Task(submission, replace(options, imports=imports))
         yield Claim(f"{path.name} earns everything", task, partial(_earns_all, exercise, where, sandboxes[0]))
+    yield from _grounds(course, exercise, few)
     yield from _mistakes(course, exercise, few)
 
 
+def _answer(course: Course, exercise: Exercise) -> dict[str, bytes]:
+    return {path: file.read_bytes() for path, file in course.answers(exercise).items()}
+
+
 def _stub_files(course: Course, exercise: Exercise) -> dict[str, bytes]:
+    if exercise.parts:
+        files: dict[str, bytes] = {}
+        for part in exercise.parts:
+            files |= _stub_files(course, part)
+        return files
     made = stubs.stubs_of(course, exercise)
     base = course.stub(exercise)
     if not exercise.package:
@@ -182,6 +191,32 @@ def _mistakes(course: Course, exercise: Exercise, options: Options) -> Iterator[
     for mistake, submission in _fitting(course, exercise):
         words = f"mistake: {mistake.title}"
         yield Claim(words, Task(submission, options), partial(_mistake, course, exercise, mistake))
+
+
+def _grounds(course: Course, exercise: Exercise, options: Options) -> Iterator[Claim]:
+    """The solution among other right solutions of the modules that it stands on; for parts, these alone."""
+    below = exercise.parts or tuple(_needed(course, exercise))
+    fair = {each.id: found for each in below if (found := tuple(fair_solutions(course, each)))}
+    for number in range(max(map(len, fair.values()), default=0)):
+        chosen = {name: found[number % len(found)] for name, found in fair.items()}
+        files = _answer(course, exercise)
+        for _, submission, _ in chosen.values():
+            files |= submission.contents
+        where = ", ".join(str(path.relative_to(course.root)) for path, *_ in chosen.values())
+        own = None if exercise.parts else (exercise.id, *chosen)
+        imports = tuple(sorted({name for *_, imports in chosen.values() for name in imports}))
+        task = Task(of_files(f"ground {number + 1}", files), replace(options, own=own, imports=imports))
+        words = f"everything is earned on other right modules, {number + 1}"
+        yield Claim(words, task, partial(_earns_all, exercise, f"the solution with {where}", options.sandbox))
+
+
+def _needed(course: Course, exercise: Exercise) -> Iterator[Exercise]:
+    """The framework's modules that an exercise builds on, directly or not, in the course's order."""
+    needed = set(exercise.builds_on)
+    for each in reversed(course.exercises):  # what is built on comes before
+        if each.id in needed:
+            needed.update(each.builds_on)
+    yield from (each for each in course.exercises if each.id in needed and each.in_framework)
 
 
 def fair_solutions(course: Course, exercise: Exercise) -> Iterator[tuple[Path, Submission, tuple[str, ...]]]:
@@ -267,9 +302,23 @@ def _mistake(course: Course, exercise: Exercise, mistake: Mistake, report: Repor
             instead = ", ".join(sorted(lost))
             what = f"mistake {mistake.title!r} must lose {name}, but earns it and loses {instead}"
             yield problem(what, "Add an example that shows it")
+    if exercise.parts:
+        yield from _blame(exercise, mistake, report, problem)
     for name in sorted(lost - {*mistake.must, *mistake.may}):
         what = f"mistake {mistake.title!r} also loses {name}"
         yield problem(what, f"Let its tests ask only for {name}, or add it to `may`")
+
+
+def _blame(
+    exercise: Exercise, mistake: Mistake, report: Report, problem: Callable[[str, str], Problem]
+) -> Iterator[Problem]:
+    """Whether what a mistake in one of the parts must lose is put down to this part."""
+    wrong = f"{exercise.home}/{mistake.file}".removesuffix(".py")
+    for entry in report.requirements:
+        blamed = ", ".join(entry.at_fault) or "no module"
+        if entry.id in mistake.must and entry.outcome != "passed" and entry.at_fault != (wrong,):
+            what = f"mistake {mistake.title!r} is in {wrong}, but {entry.id} blames {blamed}"
+            yield problem(what, "Let the tests show it in one module, or move it to `may`")
 
 
 def _silent(words: str) -> None:

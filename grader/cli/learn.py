@@ -79,7 +79,7 @@ def solution(
 ) -> None:
     """Show the answer, once the exercise is earned."""
     setting = setting_of(context)
-    exercise = setting.course.exercise(name)
+    exercise = _with_files(setting, name, "solution")
     base = setting.course.solution(exercise)
     if not base.exists():
         raise UsageProblem(
@@ -93,6 +93,17 @@ def solution(
         leave(NOT_EARNED)
     for path in setting.course.files(exercise, base).values():
         _show_code(setting, path)
+
+
+def _with_files(setting: Setting, name: str, command: str) -> Exercise:
+    """The exercise of that name. Raises UsageProblem for one that is composed of others."""
+    exercise = setting.course.exercise(name)
+    if exercise.parts:
+        raise UsageProblem(
+            f"{exercise.name}: has no file of its own: it judges your {len(exercise.parts)} modules together. "
+            f"Name one of them: grader {command} {exercise.parts[0].name}"
+        )
+    return exercise
 
 
 def _show_code(setting: Setting, path: Path) -> None:
@@ -118,7 +129,7 @@ def reset(
     from grader.progress import back_up, write_files
 
     setting = setting_of(context)
-    exercise = setting.course.exercise(name)
+    exercise = _with_files(setting, name, "reset")
     base = setting.course.stub(exercise)
     stubs = stubs_of(setting.course, exercise)
     if not stubs:

@@ -33,7 +33,9 @@ def place_of(course: Course, exercise: Exercise) -> Place:
 
 def place_elsewhere(course: Course, exercise: Exercise) -> Place:
     """The same for a submission that is not the learner's own: its file as the worker's tree names it."""
-    return replace(place_of(course, exercise), file=exercise.target + ("" if exercise.package else ".py"))
+    return replace(
+        place_of(course, exercise), file=exercise.home + ("" if exercise.package or exercise.parts else ".py")
+    )
 
 
 def shown_path(path: Path) -> str:

@@ -215,6 +215,27 @@ def _case(entry: RequirementResult, exercise: Exercise, place: Place, width: int
     frames = [frame for frame in entry.traceback if frame.file != PROBE]
     if frames:
         yield from _block("In your code", _traceback(frames, exercise, place))
+    if exercise.parts:
+        yield from _block("Which module", styled(_at_fault(entry)))
+
+
+def _at_fault(entry: RequirementResult) -> str:
+    """Which of several modules judged together is at fault, how that was found, and what to do."""
+    names = [name.rsplit("/", 1)[-1] for name in entry.at_fault]
+    if not names:
+        return (
+            "This could not be told: with the reference's in place of any single one of yours the rule is still not "
+            "met. `grader check --all` judges each module alone."
+        )
+    alone = f"`grader check {' '.join(names)}` judges {'it' if len(names) == 1 else 'each'} alone."
+    if entry.outcome == "not_attempted":
+        return f"{names[0]}. {alone}"
+    if len(names) == 1:
+        return f"{names[0]}: with the reference's {names[0]} in place of yours the rule is met. {alone}"
+    return (
+        f"{' or '.join(names)}, or how they fit together: with the reference's in place of any one of them the rule "
+        f"is met. {alone}"
+    )
 
 
 def _unwritten(message: str) -> str:
@@ -309,10 +330,10 @@ def _without_last_newline(text: Text) -> Text:
 def _own_path(file: str, exercise: Exercise, place: Place) -> str:
     """The learner's path of a file of the worker's tree."""
     file = visible(file)
-    if file == exercise.target + ".py":
+    if file == exercise.home + ".py":
         return place.file
-    if exercise.package and file.startswith(exercise.target + "/"):
-        return place.file + file.removeprefix(exercise.target)
+    if (exercise.package or exercise.parts) and file.startswith(exercise.home + "/"):
+        return place.file + file.removeprefix(exercise.home)
     return file
 
 
@@ -353,7 +374,12 @@ def _points(report: Report, shown: RequirementResult | None, width: int) -> Rend
             entry.id,
             f"{entry.points}/{entry.max_points}",
             styled((WORDS[entry.outcome], style)),
-            visible(entry.sentence) if tells else ("shown above" if entry is shown else ""),
+            _told_in_the_list(entry) if tells else ("shown above" if entry is shown else ""),
         )
         table.add_row(*row)
     return table
+
+
+def _told_in_the_list(entry: RequirementResult) -> str:
+    names = " or ".join(name.rsplit("/", 1)[-1] for name in entry.at_fault)
+    return visible(entry.sentence) + (f" ({names})" if names else "")
