@@ -76,7 +76,7 @@ def show_report(
         screen.print(styled(("Note: ", "yellow"), visible(note)))
     if not report.valid:
         _show_judge_errors(screen, report)
-    elif _untouched(report):
+    elif _untouched(report) and not exercise.parts:
         screen.print("", *_start_here(report, exercise, place))
         return
     elif not report.earned:
@@ -181,6 +181,8 @@ def _failure(
     if title:
         yield indented(styled("Checked here: ", visible(title)))
     yield from _case(entry, exercise, place, width)
+    if exercise.parts:
+        yield from _block("Which module", styled(_at_fault(entry)))
     yield ""
     yield indented(_where_next(entry, exercise, place))
 
@@ -215,8 +217,6 @@ def _case(entry: RequirementResult, exercise: Exercise, place: Place, width: int
     frames = [frame for frame in entry.traceback if frame.file != PROBE]
     if frames:
         yield from _block("In your code", _traceback(frames, exercise, place))
-    if exercise.parts:
-        yield from _block("Which module", styled(_at_fault(entry)))
 
 
 def _at_fault(entry: RequirementResult) -> str:
