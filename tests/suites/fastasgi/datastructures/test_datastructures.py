@@ -135,14 +135,18 @@ ABC: Pairs = [("a", 1), ("b", 2), ("a", 3)]
 
 
 def each(**values: Sequence[Any]) -> Callable[[Test], Test]:
-    """Pins one example for each combination of these values."""
+    """Pins one example for each combination of these values, the first to be tried first."""
 
     def pin(test: Test) -> Test:
-        for combination in product(*values.values()):
+        for combination in reversed(list(product(*values.values()))):
             test = example(**dict(zip(values, combination, strict=True)))(test)
         return test
 
     return pin
+
+
+EMPTIED = "what it was made from was emptied afterwards, and that shows: keep a copy"
+SPOILT = "somebody has appended to the lists that it gave, and that shows: give copies"
 
 
 # --- MultiDict ----------------------------------------------------------------------------------------------
@@ -188,6 +192,8 @@ def test_iteration_gives_each_key_once(submission: Submission, pairs: Pairs) -> 
     """Iteration, `items()` and `len` see each key once, in order of first sight, with its first value."""
     keys = keys_of(pairs)
     assert submission.call("keys", made="MultiDict(source)", source=ABC) == ["a", "b"]
+    is_mapping = submission.call("is_mapping", made="MultiDict(source)", source=pairs)
+    assert is_mapping is True, "MultiDict is not derived from collections.abc.Mapping"
     assert submission.call("keys", made="MultiDict(source)", source=pairs) == keys
     first = [(key, of(key, pairs)[0]) for key in keys]
     assert submission.call("items", made="MultiDict(source)", source=pairs) == first
@@ -208,13 +214,6 @@ def test_a_missing_key_is_told(submission: Submission, pairs: Pairs, default: An
     assert submission.call("contains", made="MultiDict(source)", source=pairs, key="a") is False
 
 
-@requirement("DATA-01")
-def test_it_is_a_mapping(submission: Submission) -> None:
-    """A `MultiDict` and a `QueryParams` are instances of `collections.abc.Mapping`."""
-    for made in ("MultiDict(source)", "QueryParams(source)"):
-        assert submission.call("is_mapping", made=made, source=[("a", "1")]) is True, f"{made} is no Mapping"
-
-
 @requirement("DATA-02")
 @given(pairs=PAIRS)
 @example(pairs=ABC)
@@ -227,23 +226,8 @@ def test_it_is_made_from_pairs_or_a_dict(submission: Submission, pairs: Pairs) -
     items = dict(pairs)
     got = submission.call("multi_items", made="MultiDict(source)", source=items)
     assert got == list(items.items())
-
-
-@requirement("DATA-02")
-def test_without_an_argument_it_is_empty(submission: Submission) -> None:
-    """`MultiDict()` and `QueryParams()` are empty."""
-    assert submission.call("multi_items", made="MultiDict(source)", source=ABC) == ABC
     assert submission.call("multi_items", made="MultiDict()", source=None) == []
     assert submission.call("multi_items", made="QueryParams()", source=None) == []
-
-
-@requirement("DATA-02")
-@given(pairs=FEW_PAIRS)
-@example(pairs=[("a", "1"), ("b", "2"), ("a", "3")])
-def test_of_another_all_pairs_are_taken(submission: Submission, pairs: Pairs) -> None:
-    """Made from another `MultiDict` or a `QueryParams`, it takes all of its pairs, not only first values."""
-    for made in ("MultiDict(MultiDict(source))", "MultiDict(QueryParams(source))"):
-        assert submission.call("multi_items", made=made, source=pairs) == pairs
 
 
 RAW_CASES: list[Raw] = [
@@ -257,10 +241,12 @@ RAW_CASES: list[Raw] = [
 @requirement("DATA-02")
 @given(raw=st.sampled_from(RAW_CASES))
 @each(raw=RAW_CASES)
-def test_of_headers_all_pairs_are_taken(submission: Submission, raw: Raw) -> None:
-    """Made from a `Headers`, it takes all headers, names in lower case."""
-    got = submission.call("multi_items", made="MultiDict(Headers(raw=source))", source=raw)
-    assert got == as_text(raw)
+def test_of_another_all_pairs_are_taken(submission: Submission, raw: Raw) -> None:
+    """Made from another `MultiDict`, a `QueryParams` or a `Headers`, it takes all pairs, not only first values."""
+    pairs = as_text(raw)
+    for made in ("MultiDict(MultiDict(source))", "MultiDict(QueryParams(source))"):
+        assert submission.call("multi_items", made=made, source=pairs) == pairs
+    assert submission.call("multi_items", made="MultiDict(Headers(raw=source))", source=raw) == pairs
 
 
 @requirement("DATA-02")
@@ -275,26 +261,19 @@ def test_it_can_be_the_base_of_a_class(submission: Submission) -> None:
 @given(pairs=PAIRS, key=KEYS)
 @example(pairs=ABC, key="a")
 @example(pairs=ABC, key="c")
-def test_nothing_that_goes_in_or_out_changes_it(submission: Submission, pairs: Pairs, key: str) -> None:
-    """What is done to what it was made from, or to a list that it gave, does not show in it."""
-    assert submission.call("after_source_changed", made="MultiDict(source)", source=pairs) == pairs
+def test_it_never_changes(submission: Submission, pairs: Pairs, key: str) -> None:
+    """What is done to what it was made from, or to a list that it gave, does not show in it; no item can be set."""
+    got = submission.call("after_source_changed", made="MultiDict(source)", source=pairs)
+    assert got == pairs, EMPTIED
     items = dict(pairs)
     got = submission.call("after_source_changed", made="MultiDict(source)", source=items)
-    assert got == list(items.items())
+    assert got == list(items.items()), EMPTIED
     got = submission.call("after_results_changed", made="MultiDict(source)", source=pairs, key=key)
-    assert got == [of(key, pairs), pairs]
-
-
-@requirement("DATA-02")
-def test_it_has_no_item_assignment(submission: Submission) -> None:
-    """`data[key] = value` and `del data[key]` raise TypeError, for a key that is there and for one that is not."""
-    for made in ("MultiDict(source)", "QueryParams(source)"):
-        for key in ("a", "b"):
-            assert submission.call("multi_items", made=made, source=[("a", "1")]) == [("a", "1")]
-            with raised("TypeError"):
-                submission.call("set_item", made=made, source=[("a", "1")], key=key, value="2")
-            with raised("TypeError"):
-                submission.call("delete_item", made=made, source=[("a", "1")], key=key)
+    assert got == [of(key, pairs), pairs], SPOILT
+    with raised("TypeError"):
+        submission.call("set_item", made="MultiDict(source)", source=pairs, key=key, value="2")
+    with raised("TypeError"):
+        submission.call("delete_item", made="MultiDict(source)", source=pairs, key=key)
 
 
 # --- equality -----------------------------------------------------------------------------------------------
@@ -376,19 +355,16 @@ WORDS = st.lists(st.sampled_from(LETTERS), min_size=1, max_size=4)
 FIELDS = st.lists(st.tuples(WORDS, WORDS), max_size=4)
 
 
+def _written(words: list[Any]) -> tuple[str, Pairs]:
+    """A query string, and the pairs that it says."""
+    query = "&".join("=".join("".join(wire for wire, _ in word) for word in field) for field in words)
+    pairs = [tuple("".join(letter for _, letter in word) for word in field) for field in words]
+    return query, pairs
+
+
 def _check_fields(submission: Submission, query: bytes | str, expected: Pairs) -> None:
     got = submission.call("multi_items", made="QueryParams(source)", source=query)
     assert got == expected, f"QueryParams({query!r}) has the pairs {got!r}; expected: {expected!r}"
-
-
-@requirement("DATA-04")
-@given(words=FIELDS)
-def test_a_query_string_is_read(submission: Submission, words: list[Any]) -> None:
-    """Fields, `+` and percent-encoding are undone, once, and in bytes as in text."""
-    query = "&".join("=".join("".join(wire for wire, _ in word) for word in field) for field in words)
-    pairs = [tuple("".join(letter for _, letter in word) for word in field) for field in words]
-    _check_fields(submission, query.encode(), pairs)
-    _check_fields(submission, query, pairs)
 
 
 QUERIES: list[tuple[str, Pairs]] = [
@@ -406,24 +382,19 @@ QUERIES: list[tuple[str, Pairs]] = [
     ("q=%252B", [("q", "%2B")]),
     ("name=%C3%A9t%C3%A9", [("name", "été")]),
     ("%C3%A9=1", [("é", "1")]),
+    ("é=a€&b=𝄞", [("é", "a€"), ("b", "𝄞")]),
 ]
 
 
 @requirement("DATA-04")
-@given(case=st.sampled_from(QUERIES))
+@given(case=FIELDS.map(_written))
 @each(case=QUERIES)
-def test_well_known_query_strings(submission: Submission, case: tuple[str, Pairs]) -> None:
-    """Of a field, what stands before the first `=` is the name and the rest the value; only then it is decoded."""
+def test_a_query_string_is_read(submission: Submission, case: tuple[str, Pairs]) -> None:
+    """Fields are parted first, then name and value, then each is decoded, once; in bytes as in text."""
     query, expected = case
-    _check_fields(submission, query.encode(), expected)
+    if query.isascii():
+        _check_fields(submission, query.encode(), expected)
     _check_fields(submission, query, expected)
-
-
-@requirement("DATA-04")
-def test_text_beyond_ascii_means_itself(submission: Submission) -> None:
-    """A query string that comes as text may have characters beyond ASCII, which mean themselves."""
-    for word in ("é", "a€", "𝄞"):
-        _check_fields(submission, f"{word}={word}&b=2", [(word, word), ("b", "2")])
 
 
 @requirement("DATA-04")
@@ -441,49 +412,22 @@ def test_pairs_are_taken_as_they_are(submission: Submission, pairs: Pairs) -> No
 
 
 ODD = [
-    "a",
-    "=",
-    "&",
-    "+",
-    "%",
-    "%4",
-    "%zz",
-    "%C3%A9",
-    "%c3",
-    "%FF",
-    "%ED%A0%80",
-    ";",
-    "?",
-    "%41",
-    " ",
-    "%2",
-    "\0",
-]
-ODD_RAW = [b"a", b"=", b"&", b"%", b"%4", b"%41", "é".encode(), b"\xc3", b"\xff", b"\xe2\x82", b"+", b";"]
+    b"a", b"=", b"&", b"+", b"%", b"%4", b"%zz", b"%C3%A9", b"%c3", b"%FF", b"%ED%A0%80", b";", b"?", b"%41", b" ",
+    b"\0", "é".encode(), b"\xc3", b"\xff", b"\xe2\x82",
+]  # fmt: skip
 ODD_CASES = [
     b"q=", b"q", b"q&r=1", b"=1", b"=", b"&&a=1&&b=2&", b"&", b"a=1;b=2", b"a;b", b"?a=1", b"a=100%", b"a=100%&b=%4",
     b"a=%zz", b"a=%%41", b"a=%4%41", b"%=%", b"a=%FF", b"a=%C3&b=1", b"a=%C3%A9%FF", b"a=%ED%A0%80", b"a=%u0041",
-    b"a=%+1", b"a=% 1", b"a=%-1", b"a=%\xc3\xa91",
+    b"a=%+1", b"a=% 1", b"a=%-1", b"a=%\xc3\xa91", b"a=\xc3\xa9", b"\xc3\xa9=1&a=2", b"a=\xff", b"a=\xe2\x82&b=1",
 ]  # fmt: skip
 
 
 @requirement("DATA-05")
-@given(query=st.lists(st.sampled_from(ODD), max_size=8).map("".join).map(str.encode))
+@given(query=st.lists(st.sampled_from(ODD), max_size=8).map(b"".join))
 @each(query=ODD_CASES)
 def test_an_odd_query_string_loses_nothing(submission: Submission, query: bytes) -> None:
     """Blank values and names, a malformed `%`, bytes that are no UTF-8, `;` and `?`: all of it is kept."""
     _check_fields(submission, b"ok=1", [("ok", "1")])
-    _check_fields(submission, query, fields(query))
-
-
-@requirement("DATA-05")
-@given(query=st.lists(st.sampled_from(ODD_RAW), max_size=8).map(b"".join))
-@example(query=b"a=\xc3\xa9")
-@example(query=b"\xc3\xa9=1&a=2")
-@example(query=b"a=\xff")
-@example(query=b"a=\xe2\x82&b=1")
-def test_bytes_beyond_ascii_are_no_error(submission: Submission, query: bytes) -> None:
-    """Bytes that a client did not percent-encode are read as UTF-8, too, and what is none becomes U+FFFD."""
     _check_fields(submission, query, fields(query))
 
 
@@ -517,20 +461,6 @@ def test_what_is_written_reads_back(submission: Submission, pairs: Pairs) -> Non
     written = submission.call("text", made="QueryParams(source)", source=pairs)
     outside = re.sub(r"[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2}", "", written)
     assert outside == "", f"str() gave {written!r}, in which {outside!r} must be percent-encoded"
-    got = fields(written.encode())
-    assert got == pairs, f"str() gave {written!r}, which reads as {got!r}; expected: {pairs!r}"
-
-
-PLAIN_QUERIES = [query for query, _ in QUERIES if "C3" not in query]
-
-
-@requirement("DATA-06")
-@given(query=st.sampled_from(PLAIN_QUERIES))
-@each(query=PLAIN_QUERIES)
-def test_what_was_read_can_be_written(submission: Submission, query: str) -> None:
-    """`str(QueryParams(query))` says the pairs that were read from `query`, though it may be encoded otherwise."""
-    pairs = submission.call("multi_items", made="QueryParams(source)", source=query.encode())
-    written = submission.call("text", made="QueryParams(source)", source=query.encode())
     got = fields(written.encode())
     assert got == pairs, f"str() gave {written!r}, which reads as {got!r}; expected: {pairs!r}"
 
@@ -578,18 +508,13 @@ def test_all_headers_are_kept_in_order(submission: Submission, raw: Raw) -> None
     """`multi_items()` gives all headers in order; iteration, `items()` and `len` see each name once, in lower case."""
     pairs = as_text(raw)
     names = keys_of(pairs)
+    is_mapping = submission.call("is_mapping", made="Headers(raw=source)", source=raw)
+    assert is_mapping is True, "Headers is not derived from collections.abc.Mapping"
     assert submission.call("multi_items", made="Headers(raw=source)", source=raw) == pairs
     assert submission.call("keys", made="Headers(raw=source)", source=raw) == names
     first = [(name, of(name, pairs)[0]) for name in names]
     assert submission.call("items", made="Headers(raw=source)", source=raw) == first
     assert submission.call("length", made="Headers(raw=source)", source=raw) == len(names)
-
-
-@requirement("DATA-07")
-def test_headers_are_a_mapping(submission: Submission) -> None:
-    """A `Headers` and a `MutableHeaders` are instances of `collections.abc.Mapping`."""
-    for made in HEADER_KINDS:
-        assert submission.call("is_mapping", made=made, source=FOUR) is True, f"{made} is no Mapping"
 
 
 MISSING = ["b", "aa", "", "☃", "a☃", "\u212a", "\xc9", "a\n", "x-a"]
@@ -614,35 +539,27 @@ SHAPES: dict[str, Callable[[Any], Any]] = {"list": list, "tuple": tuple, "iterat
 
 
 @requirement("DATA-08")
-@given(
-    made=st.sampled_from(HEADER_KINDS),
-    raw=st.sampled_from(RAW_CASES),
-    outer=st.sampled_from(list(SHAPES)),
-    inner=st.sampled_from(list(SHAPES)),
+@given(raw=ANY_RAW, outer=st.sampled_from(list(SHAPES)), inner=st.sampled_from(list(SHAPES)))
+@each(raw=RAW_CASES[1:2], outer=list(SHAPES), inner=list(SHAPES))
+@each(
+    raw=[
+        [(b"x", b"\xff"), (b"X", b"")],
+        [(b"x", b"\xc3\xa9")],
+        [(b"x", b"a\r\nb\0")],
+        [(b"", b"1"), (b"a b\n", b"2")],
+        [(b"\xc9", b"1"), (b"\xe9", b"2")],
+        [(b"x", b" a ")],
+    ],
+    outer=["list"],
+    inner=["tuple"],
 )
-@each(made=HEADER_KINDS, raw=RAW_CASES[1:2], outer=list(SHAPES), inner=list(SHAPES))
-def test_raw_headers_come_in_any_iterables(
-    submission: Submission, made: str, raw: Raw, outer: str, inner: str
-) -> None:
-    """`raw` and each pair in it may be a list, a tuple, or an iterator that can be gone through only once."""
-    source = SHAPES[outer]([SHAPES[inner](pair) for pair in raw])
-    assert submission.call("multi_items", made=made, source=source) == as_text(raw)
-    assert submission.call("raw_twice", made=made, source=source) == [as_bytes(as_text(raw))] * 2
-
-
-@requirement("DATA-08")
-@given(raw=ANY_RAW)
-@example(raw=[(b"x", b"\xff"), (b"X", b"")])
-@example(raw=[(b"x", b"\xc3\xa9")])
-@example(raw=[(b"x", b"a\r\nb\0")])
-@example(raw=[(b"", b"1"), (b"a b\n", b"2")])
-@example(raw=[(b"\xc9", b"1"), (b"\xe9", b"2")])
-@example(raw=[(b"x", b" a ")])
-def test_any_bytes_are_headers(submission: Submission, raw: Raw) -> None:
-    """Bytes are read as latin-1, whatever they are, and none is an error; `raw` gives them again."""
-    got = submission.call("multi_items", made="Headers(raw=source)", source=raw)
-    assert got == as_text(raw)
-    assert submission.call("raw", made="Headers(raw=source)", source=raw) == as_bytes(as_text(raw))
+def test_any_pairs_of_bytes_are_headers(submission: Submission, raw: Raw, outer: str, inner: str) -> None:
+    """`raw` takes any iterables, also iterators, of any bytes, which are read as latin-1; it gives them again."""
+    pairs = as_text(raw)
+    for made in HEADER_KINDS:
+        source = SHAPES[outer]([SHAPES[inner](pair) for pair in raw])
+        assert submission.call("multi_items", made=made, source=source) == pairs
+        assert submission.call("raw_twice", made=made, source=source) == [as_bytes(pairs)] * 2
 
 
 @requirement("DATA-08")
@@ -656,15 +573,8 @@ def test_headers_come_as_text(submission: Submission, made: str, pairs: Pairs) -
     assert submission.call("raw", made=made, source=Once(pairs)) == as_bytes(pairs)
     source = dict(pairs)
     assert submission.call("raw", made=made, source=source) == as_bytes(list(source.items()))
-
-
-@requirement("DATA-08")
-def test_without_an_argument_there_are_no_headers(submission: Submission) -> None:
-    """`Headers()` and `MutableHeaders()` are empty."""
-    assert submission.call("raw", made="Headers(source)", source=[("a", "1")]) == [(b"a", b"1")]
-    for made in ("Headers()", "MutableHeaders()"):
-        got = submission.call("raw", made=made, source=None)
-        assert got == [], f"{made} has {got!r}"
+    empty = made.replace("source", "")
+    assert submission.call("raw", made=empty, source=None) == [], f"{empty} is not empty"
 
 
 TEXT_CASES: list[Pairs] = [
@@ -690,27 +600,23 @@ def test_of_others_all_headers_are_taken(submission: Submission, pairs: Pairs) -
 @given(raw=st.sampled_from(RAW_CASES[1:]))
 @each(raw=RAW_CASES[1:])
 def test_headers_never_change(submission: Submission, raw: Raw) -> None:
-    """What is done to what they were made from, or to a list that they gave, does not show in `Headers`."""
+    """What is done to what they were made from, or to a list that they gave, does not show; no item can be set."""
     pairs, name = as_text(raw), raw[0][0].decode()
     lists = [list(pair) for pair in raw]
     made = "Headers(raw=source)"
-    assert submission.call("after_source_changed", made=made, source=raw) == pairs
-    assert submission.call("after_source_changed", made=made, source=lists) == pairs
-    assert submission.call("after_pair_changed", made=made, source=lists) == as_bytes(pairs)
-    assert submission.call("after_raw_changed", made=made, source=raw) == as_bytes(pairs)
+    for source in (raw, lists):
+        assert submission.call("after_source_changed", made=made, source=source) == pairs, EMPTIED
+    got = submission.call("after_pair_changed", made=made, source=lists)
+    assert got == as_bytes(pairs), (
+        "the first pair of `raw` was changed afterwards, and that shows: keep a copy"
+    )
+    assert submission.call("after_raw_changed", made=made, source=raw) == as_bytes(pairs), SPOILT
     got = submission.call("after_results_changed", made=made, source=raw, key=name)
-    assert got == [of(lower(name), pairs), pairs]
-
-
-@requirement("DATA-08")
-def test_headers_have_no_item_assignment(submission: Submission) -> None:
-    """`headers[name] = value` and `del headers[name]` raise TypeError, if they are no `MutableHeaders`."""
-    raw = [(b"a", b"1")]
-    assert submission.call("raw", made="Headers(raw=source)", source=raw) == raw
+    assert got == [of(lower(name), pairs), pairs], SPOILT
     with raised("TypeError"):
-        submission.call("set_item", made="Headers(raw=source)", source=raw, key="a", value="2")
+        submission.call("set_item", made=made, source=raw, key=name, value="2")
     with raised("TypeError"):
-        submission.call("delete_item", made="Headers(raw=source)", source=raw, key="a")
+        submission.call("delete_item", made=made, source=raw, key=name)
 
 
 # --- text that cannot be a header ---------------------------------------------------------------------------
@@ -797,6 +703,18 @@ def _check_changed(submission: Submission, raw: Raw, steps: Sequence[Step]) -> N
     assert got == as_bytes(after(as_text(raw), steps))
 
 
+def _check_read(submission: Submission, raw: Raw, steps: Sequence[Step]) -> None:
+    """What was changed reads so, also if it was read before."""
+    name = steps[-1][1]
+    pairs = after(as_text(raw), steps)
+    found = of(lower(name), pairs)
+    got = submission.call("changed_and_read", made=MUTABLE, source=raw, steps=list(steps), key=name)
+    expected = [keys_of(pairs), bool(found), found, len(keys_of(pairs))]
+    assert got == expected, (
+        f"[names, whether {name!r} is in, its values, len] are {got!r} after {steps!r}; expected: {expected!r}"
+    )
+
+
 @requirement("DATA-10")
 @given(raw=RAW, steps=st.lists(STEPS, min_size=1, max_size=4))
 @example(raw=FOUR, steps=[["set", "B", "5"]])
@@ -814,20 +732,7 @@ def _check_changed(submission: Submission, raw: Raw, steps: Sequence[Step]) -> N
 def test_headers_are_set_appended_and_deleted(submission: Submission, raw: Raw, steps: list[Step]) -> None:
     """Setting leaves one header in place of all of its name, `append` adds one at the end, `del` takes out all."""
     _check_changed(submission, raw, steps)
-
-
-@requirement("DATA-10")
-@given(raw=RAW, steps=st.lists(STEPS, min_size=1, max_size=2), name=NAMES)
-@example(raw=FOUR, steps=[["set", "b", "5"]], name="B")
-@example(raw=FOUR, steps=[["append", "b", "5"]], name="b")
-@example(raw=FOUR, steps=[["del", "b"]], name="b")
-@example(raw=FOUR, steps=[["append", "d", "5"]], name="D")
-def test_what_was_changed_reads_so(submission: Submission, raw: Raw, steps: list[Step], name: str) -> None:
-    """Iteration, `in`, `getlist` and `len` say what is there now, also if they were asked before."""
-    pairs = after(as_text(raw), steps)
-    found = of(lower(name), pairs)
-    got = submission.call("changed_and_read", made=MUTABLE, source=raw, steps=steps, key=name)
-    assert got == [keys_of(pairs), bool(found), found, len(keys_of(pairs))]
+    _check_read(submission, raw, steps)
 
 
 @requirement("DATA-11")
@@ -885,6 +790,7 @@ VARY = st.lists(
 VARY_CASES: list[tuple[list[str], str]] = [
     ([], "Origin"),
     (["Accept"], "Origin"),
+    (["Accept"], "accept"),
     (["Accept , origin"], "Origin"),
     (["Accept", "Origin"], "ORIGIN"),
     (["Accept-Encoding"], "Accept"),
@@ -900,22 +806,11 @@ VARY_CASES: list[tuple[list[str], str]] = [
 
 
 @requirement("DATA-12")
-@given(before=VARY, name=st.sampled_from(["Origin", "Accept", "accept-encoding", "X-Origin"]))
-@example(before=[], name="Origin")
-def test_vary_lists_each_header_once(submission: Submission, before: list[str], name: str) -> None:
-    """`add_vary` adds a name at the end of one `vary`, unless it is listed in any case, or `*` is."""
-    _check_vary(submission, before, name)
-
-
-@requirement("DATA-12")
-@given(case=st.sampled_from(VARY_CASES))
+@given(case=st.tuples(VARY, st.sampled_from(["Origin", "Accept", "accept-encoding", "X-Origin"])))
 @each(case=VARY_CASES)
-def test_well_known_vary_headers(submission: Submission, case: tuple[list[str], str]) -> None:
-    """`add_vary` compares whole names, in all of the `vary` headers."""
-    _check_vary(submission, *case)
-
-
-def _check_vary(submission: Submission, before: list[str], name: str) -> None:
+def test_vary_lists_each_header_once(submission: Submission, case: tuple[list[str], str]) -> None:
+    """`add_vary` adds a name at the end of one `vary`, unless it is listed in any case, or `*` is."""
+    before, name = case
     pairs: Pairs = [("a", "1"), *(("vary", value) for value in before), ("b", "2")]
     listed = [element.strip(" \t") for value in before for element in value.split(",")]
     listed = [element for element in listed if element]
@@ -930,8 +825,9 @@ def _check_vary(submission: Submission, before: list[str], name: str) -> None:
 @each(bad=["", "a, b", "a b", "a\r\nb", "a\n"])
 def test_vary_takes_one_name(submission: Submission, bad: str) -> None:
     """`add_vary` with what is no token is a ValueError, and changes nothing."""
-    _check_vary(submission, ["Accept"], "Origin")
     raw = [(b"vary", b"Accept")]
+    got = submission.call("changed", made=MUTABLE, source=raw, steps=[["add_vary", "Origin"]])
+    assert got == [(b"vary", b"Accept, Origin")]
     got = submission.call("refused", made=MUTABLE, source=raw, step=["add_vary", bad])
     assert got == ["ValueError", raw]
 
@@ -941,33 +837,25 @@ def _check_that_it_changes(submission: Submission, steps: list[Step]) -> None:
     assert got != FOUR, f"nothing changed by {steps!r}"
 
 
-BAD_PAIRS = [("b", "5\r\n"), ("b", "5\n"), ("a b", "5"), ("b", "☃"), ("d", "\0"), ("a", "\n")]
-GOOD_PAIRS = st.sampled_from([[], [("a", "6")], [("b", "6"), ("b", "7")], [("e", "6"), ("a", "7")]])
+BAD_PAIRS = [("b", "5\n"), ("b", "5\r\n"), ("a b", "5"), ("b", "☃"), ("d", "\0"), ("a", "\n")]
+REFUSED: list[Step] = [
+    *([step, *bad] for step in ("set", "append") for bad in BAD_PAIRS),
+    *(["setdefault", *bad] for bad in BAD_PAIRS if bad[0] not in ("a", "b")),
+    *(["update", [*before, bad]] for bad in BAD_PAIRS for before in ([("a", "6")], [("b", "6"), ("e", "7")])),
+    *(["update", [bad, ("a", "6")]] for bad in BAD_PAIRS),
+]
+"""Changes of `FOUR` that are refused: what `setdefault` need not add need not be checked."""
 
 
 @requirement("DATA-13")
-@given(
-    step=st.sampled_from(["set", "append", "setdefault", "update"]),
-    bad=st.sampled_from(BAD_PAIRS),
-    before=GOOD_PAIRS,
-    then=GOOD_PAIRS,
-)
-@each(step=["set", "append"], bad=BAD_PAIRS, before=[[]], then=[[]])
-@each(step=["setdefault"], bad=[("d", "5\n"), ("a b", "5")], before=[[]], then=[[]])
-@each(step=["update"], bad=BAD_PAIRS, before=[[("a", "6"), ("e", "7")]], then=[[]])
-@each(step=["update"], bad=BAD_PAIRS, before=[[("b", "6")]], then=[[("c", "8")]])
-def test_a_refused_change_changes_nothing(
-    submission: Submission, step: str, bad: tuple[str, str], before: Pairs, then: Pairs
-) -> None:
+@given(step=st.sampled_from(REFUSED))
+@each(step=REFUSED)
+def test_a_refused_change_changes_nothing(submission: Submission, step: Step) -> None:
     """After a ValueError, the headers are what they were: also those that were given before the bad one."""
-    assume(
-        step != "setdefault" or bad[0] not in ("a", "b")
-    )  # with these nothing is added, and nothing needs a check
-    good = [step, [("d", "5")]] if step == "update" else [step, "d", "5"]
-    _check_that_it_changes(submission, [good])
-    wrong = [step, [*before, bad, *then]] if step == "update" else [step, *bad]
-    got = submission.call("refused", made=MUTABLE, source=FOUR, step=wrong)
-    assert got == ["ValueError", FOUR]
+    name = step[0]
+    _check_that_it_changes(submission, [[name, [("d", "5")]] if name == "update" else [name, "d", "5"]])
+    got = submission.call("refused", made=MUTABLE, source=FOUR, step=step)
+    assert got == ["ValueError", FOUR], f"[what {name} raised, the headers after it] are {got!r}"
 
 
 CHANGES: list[list[Step]] = [
@@ -983,22 +871,14 @@ CHANGES: list[list[Step]] = [
 @requirement("DATA-13")
 @given(steps=st.sampled_from(CHANGES))
 @each(steps=CHANGES)
-def test_what_it_was_made_from_stays(submission: Submission, steps: list[Step]) -> None:
-    """Changes do not show in the list or the `Headers` that a `MutableHeaders` was made from."""
+def test_nothing_is_shared(submission: Submission, steps: list[Step]) -> None:
+    """Changes do not show in what it was made from, nor in what was made from it before, nor in a list it gave."""
     _check_that_it_changes(submission, steps)
     for source in (FOUR, [list(pair) for pair in FOUR]):
         assert submission.call("origin_after", made=MUTABLE, source=source, steps=steps) == source
     for made in HEADER_KINDS:
         got = submission.call("made_from_after", made=made, source=FOUR, steps=steps)
         assert got == FOUR, f"the headers that it was made from became {got!r}; expected: {FOUR!r}"
-
-
-@requirement("DATA-13")
-@given(steps=st.sampled_from(CHANGES))
-@each(steps=CHANGES)
-def test_what_was_made_from_it_or_given_stays(submission: Submission, steps: list[Step]) -> None:
-    """Changes do not show in a `Headers` made from a `MutableHeaders` before, nor in a list that `raw` gave."""
-    _check_that_it_changes(submission, steps)
     got = submission.call("made_before_after", source=FOUR, steps=steps)
     assert got == FOUR, f"the headers that were made from it before became {got!r}; expected: {FOUR!r}"
     got = submission.call("given_after", source=FOUR, steps=steps)
@@ -1013,14 +893,14 @@ ATTRIBUTES = [
     "state", "data", "name", "self", "dict", "setdefault", "d", "m",
 ]  # fmt: skip
 ATTRIBUTE = st.sampled_from(ATTRIBUTES)
-STATES = st.sampled_from([{}, {"a": 1}, {"user": "ada", "b": None}])
+STATE_CASES: list[dict[str, Any]] = [{}, {"a": 1}, {"user": "ada", "b": None}]
+STATES = st.sampled_from(STATE_CASES)
 
 
 @requirement("DATA-14")
-@given(mapping=STATES, name=ATTRIBUTE, value=VALUES)
-@each(mapping=[{}], name=ATTRIBUTES, value=[None])
-@example(mapping={"user": "ada"}, name="user", value="bob")
-@example(mapping={"a": 1}, name="user", value=[1])
+@given(mapping=STATES, name=ATTRIBUTE, value=st.just(5))
+@each(mapping=[{}], name=ATTRIBUTES, value=[5])
+@each(mapping=STATE_CASES, name=["user"], value=[5, None, [1]])
 def test_attributes_are_the_items_of_the_mapping(
     submission: Submission, mapping: dict[str, Any], name: str, value: Any
 ) -> None:
@@ -1032,21 +912,10 @@ def test_attributes_are_the_items_of_the_mapping(
     rest = {key: item for key, item in whole.items() if key != name}
     got = submission.call("mapping_after_del", mapping=whole, name=name)
     assert got == rest, f"after del state.{name}, the mapping is {got!r}; expected: {rest!r}"
-
-
-@requirement("DATA-14")
-@given(mapping=STATES, name=st.sampled_from(ATTRIBUTES[:4]), value=st.sampled_from([1, None]))
-@example(mapping={}, name="user", value="ada")
-@example(mapping={"user": "ada"}, name="user", value="bob")
-def test_it_stands_on_the_mapping_itself(
-    submission: Submission, mapping: dict[str, Any], name: str, value: Any
-) -> None:
-    """What somebody else puts into the mapping later is seen, and objects come out as themselves."""
     got = submission.call("state_after_others", mapping=mapping, name=name, value=value)
     assert got == value, f"after mapping[{name!r}] = {value!r}, state.{name} is {got!r}"
-    assert submission.call("state_gives_the_object", name=name) is True, (
-        "another object came out than went in"
-    )
+    itself = submission.call("state_gives_the_object", name=name)
+    assert itself is True, f"state.{name} is another object than mapping[{name!r}]"
 
 
 @requirement("DATA-14")
