@@ -1,9 +1,10 @@
-"""Make docs/conformance.md: which tests hold the reference to which rules of ASGI.
+"""Make docs/conformance.md: which tests hold the reference to which rules of ASGI, and which exercises enforce them.
 
 python docs/make_conformance.py [--check]
 
-The rules stand in docs/asgi_rules.toml; a test names those that it enforces by `@enforces(...)`; a rule that needs
-none has its reason in docs/conformance.toml. A rule with neither, or with both, is an error.
+The rules stand in docs/asgi_rules.toml; a test names those that it enforces by `@enforces(...)`, a requirement of an
+exercise those that it cites. docs/conformance.toml has the reason why no test enforces a rule (`reason`), or why no
+exercise does yet (`planned`). A rule with neither, or with both, is an error.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from grader.course import Course
+
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = ROOT / "tests" / "reference"
 TARGET = ROOT / "docs" / "conformance.md"
@@ -26,8 +29,9 @@ PARTS = {
 HEAD = """\
 # Conformance
 
-Every rule of ASGI 3.0 that [asgi_rules.toml](asgi_rules.toml) lists, and the tests in `tests/reference/` that fail
-where the reference breaks it. Made by `python docs/make_conformance.py`; a test compares.
+Every rule of ASGI 3.0 that [asgi_rules.toml](asgi_rules.toml) lists, the requirements of exercises that hold a learner
+to it, and the tests in `tests/reference/` that fail where the reference breaks it. Made by
+`python docs/make_conformance.py`; a check compares.
 """
 
 
@@ -57,8 +61,40 @@ def collected() -> dict[str, set[str]]:
     return collector.tests
 
 
+def cited() -> dict[str, list[str]]:
+    """The requirements of exercises that cite each rule, in the course's order."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for exercise in Course(ROOT).exercises:
+        for requirement in exercise.requirements:
+            for rule in requirement.asgi:
+                found[rule].append(f"{exercise.name} {requirement.id}")
+    return found
+
+
+def untaught(
+    rules: list[dict[str, Any]],
+    taught: dict[str, list[str]],
+    reasons: dict[str, str],
+    planned: dict[str, str],
+) -> list[str]:
+    """What is wrong with the exercises' share of the table, a line each. Rules of part 2 are chapter 6's alone."""
+    owed = {rule["id"] for rule in rules if rule["part"] == 1 and rule["id"] not in reasons}
+    found = [
+        f"{rule}: docs/conformance.toml plans it, but it needs no plan" for rule in planned.keys() - owed
+    ]
+    found += [
+        f"{rule}: {', '.join(taught[rule])} cites it, so it is planned no more; mend docs/conformance.toml"
+        for rule in planned.keys() & taught.keys()
+    ]
+    found += [
+        f"{rule}: no exercise cites it; let one, or say in docs/conformance.toml which one will"
+        for rule in owed - taught.keys() - planned.keys()
+    ]
+    return sorted(found)
+
+
 def problems(rules: list[dict[str, Any]], tests: dict[str, set[str]], reasons: dict[str, str]) -> list[str]:
-    """What is wrong with the table, a line each."""
+    """What is wrong with the tests' share of the table, a line each."""
     known = {rule["id"] for rule in rules}
     found = [
         f"{rule}: a test enforces it, but docs/asgi_rules.toml has no such rule"
@@ -79,25 +115,37 @@ def problems(rules: list[dict[str, Any]], tests: dict[str, set[str]], reasons: d
     return sorted(found)
 
 
-def page(rules: list[dict[str, Any]], tests: dict[str, set[str]], reasons: dict[str, str]) -> str:
+def page(
+    rules: list[dict[str, Any]],
+    tests: dict[str, set[str]],
+    reasons: dict[str, str],
+    taught: dict[str, list[str]],
+    planned: dict[str, str],
+) -> str:
     """The page as Markdown."""
     lines = [HEAD]
     for part, title in PARTS.items():
         own = [rule for rule in rules if rule["part"] == part]
         enforced = sum(rule["id"] in tests for rule in own)
+        learned = sum(rule["id"] in taught for rule in own)
         lines += [
             f"## {title}",
             "",
-            f"{enforced} of {len(own)} rules are enforced; the others say why not.",
+            f"{enforced} of {len(own)} rules have tests, {learned} have exercises; the others say why not.",
             "",
         ]
-        lines += ["| rule | level | what it says | enforced by |", "|---|---|---|---|"]
+        lines += ["| rule | level | what it says | exercises | tests |", "|---|---|---|---|---|"]
         lines += [
-            f"| {rule['id']} | {rule['level']} | {rule['sentence']} | {_enforced(rule['id'], tests, reasons)} |"
+            f"| {rule['id']} | {rule['level']} | {rule['sentence']} | {_taught(rule['id'], taught, planned)} "
+            f"| {_enforced(rule['id'], tests, reasons)} |"
             for rule in own
         ]
         lines.append("")
     return "\n".join(lines)
+
+
+def _taught(rule: str, taught: dict[str, list[str]], planned: dict[str, str]) -> str:
+    return f"*{planned[rule]}*" if rule in planned else "<br>".join(taught.get(rule, ()))
 
 
 def _enforced(rule: str, tests: dict[str, set[str]], reasons: dict[str, str]) -> str:
@@ -109,12 +157,13 @@ def _enforced(rule: str, tests: dict[str, set[str]], reasons: dict[str, str]) ->
 def main() -> int:
     """Write the page, or with --check tell whether it is up to date."""
     rules = tomllib.loads((ROOT / "docs" / "asgi_rules.toml").read_text(encoding="utf-8"))["rule"]
-    reasons = tomllib.loads((ROOT / "docs" / "conformance.toml").read_text(encoding="utf-8"))["reason"]
-    tests = collected()
-    if found := problems(rules, tests, reasons):
+    exceptions = tomllib.loads((ROOT / "docs" / "conformance.toml").read_text(encoding="utf-8"))
+    reasons, planned = exceptions["reason"], exceptions.get("planned", {})
+    tests, taught = collected(), cited()
+    if found := problems(rules, tests, reasons) + untaught(rules, taught, reasons, planned):
         print("\n".join(found))
         return 1
-    made = page(rules, tests, reasons)
+    made = page(rules, tests, reasons, taught, planned)
     if "--check" in sys.argv[1:]:
         if TARGET.is_file() and TARGET.read_text(encoding="utf-8") == made:
             return 0

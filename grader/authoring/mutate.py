@@ -15,7 +15,8 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,7 +116,9 @@ def mutate(
     solution = of_files("solution", _solution(course, exercise))
     unknown = (specimen.submission for specimen in specimens if not fates.known(specimen))
     tasks = [Task(submission, OPTIONS) for submission in (solution, *unknown)]
-    fresh = judge_all(course, exercise, tasks, judge, jobs if jobs is not None else cores())
+    fresh = judge_all(
+        course, exercise, tasks, partial(_until_lost, judge), jobs if jobs is not None else cores()
+    )
     _check_solution(exercise, next(fresh)[1])
     for done, specimen in enumerate(specimens, start=1):
         if not fates.known(specimen):
@@ -123,6 +126,14 @@ def mutate(
         if on_step is not None:
             on_step(Step(specimen.id, fates.of(specimen) == CAUGHT, done, len(specimens)))
     return _measurement(course, exercise, specimens, fates, listed)
+
+
+def _until_lost(
+    judge: Judge, course: Course, exercise: Exercise, submission: Submission, options: Options
+) -> Report:
+    """Judge on few examples first, which most mutants do not survive, and what does on all."""
+    report = judge(course, exercise, submission, replace(options, profile="watch"))
+    return judge(course, exercise, submission, options) if report.earned else report
 
 
 OPTIONS = Options(profile="local", shrink=False, stop_first=True)
