@@ -215,6 +215,7 @@ class FakeJudge:
 
     def __init__(self, make_report: MakeReport, caught: tuple[str, ...] = (), broken: str = "\0") -> None:
         self.judged: list[str] = []
+        self.profiles: list[str] = []
         self._make_report = make_report
         self._caught = caught
         self._broken = broken
@@ -224,6 +225,7 @@ class FakeJudge:
     ) -> Report:
         source = next(iter(submission.files(exercise).values())).decode()
         self.judged.append(submission.name)
+        self.profiles.append(options.profile)
         lost = exercise.requirements[0].id
         if self._broken in source:
             return self._make_report(exercise, {lost: "judge_error"})
@@ -325,6 +327,13 @@ def test_steps_are_told_in_order(tiny: Course, make_report: MakeReport) -> None:
     assert [step.mutant for step in steps if step.caught] == [MINUS]
 
 
+def test_what_is_not_caught_on_few_examples_is_judged_on_many(tiny: Course, make_report: MakeReport) -> None:
+    judge = FakeJudge(make_report, ("n - 2", "n + 3", "n + 1"))
+    mutate(tiny, tiny.exercise("double"), jobs=1, judge=judge)
+    assert judge.profiles == ["watch", "local", "watch", "watch", "watch", "watch", "local"]
+    assert len(set(judge.judged[2:])) == 4
+
+
 # What has been judged
 
 
@@ -333,7 +342,7 @@ def again(course: Course, make_report: MakeReport) -> list[str]:
     judge = FakeJudge(make_report, ALL[:2])
     measured = mutate(Course(course.root), course.exercise("double"), jobs=1, judge=judge)
     assert len(measured.caught) == 2
-    return judge.judged[1:]
+    return [name for name in dict.fromkeys(judge.judged) if name != "solution"]
 
 
 def test_nothing_is_judged_twice(tiny: Course, make_report: MakeReport) -> None:
