@@ -329,9 +329,11 @@ def test_steps_are_told_in_order(tiny: Course, make_report: MakeReport) -> None:
 
 def test_what_is_not_caught_on_few_examples_is_judged_on_many(tiny: Course, make_report: MakeReport) -> None:
     judge = FakeJudge(make_report, ("n - 2", "n + 3", "n + 1"))
-    mutate(tiny, tiny.exercise("double"), jobs=1, judge=judge)
-    assert judge.profiles == ["watch", "local", "watch", "watch", "watch", "watch", "local"]
-    assert len(set(judge.judged[2:])) == 4
+    measured = mutate(tiny, tiny.exercise("double"), jobs=1, judge=judge)
+    told = list(zip(judge.judged, judge.profiles, strict=True))
+    assert [name for name, profile in told if profile == "local"] == ["solution", NOTHING]
+    assert {name for name, profile in told if profile == "watch"} == {"solution", NOTHING, *measured.caught}
+    assert len(told) == 7, "none is judged twice on as many"
 
 
 # What has been judged
