@@ -173,8 +173,9 @@ async def form_that_is_cancelled(chunks: list[bytes]) -> str:
 
 
 async def large_file(start: bytes, times: int, end: bytes) -> dict[str, int]:
-    """How much memory at most was in use while a form with one file of `times` times 64 KiB of zeros was read.
+    """How much memory was in use, at most while a form with one file of zeros was read, and then.
 
+    The zeros are `times` times 64 KiB, and what `end` begins with.
     What a spooled file writes to disk is swallowed: here is too little disk for a large file.
     """
     disk, tempfile.TemporaryFile = tempfile.TemporaryFile, _Disk  # type: ignore[assignment, misc]
@@ -182,12 +183,12 @@ async def large_file(start: bytes, times: int, end: bytes) -> dict[str, int]:
     try:
         pieces = (piece for part in ([start], [bytes(65536)] * times, [end]) for piece in part)
         read = await _read(_chunks(pieces), "multipart/form-data; boundary=XX", None)
-        _, peak = tracemalloc.get_traced_memory()
+        kept, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
         tempfile.TemporaryFile = disk  # type: ignore[misc]
     [[_, file]] = await _values(read)
-    return {"peak": peak, "size": file["size"], "zeros": file["data"].count(0)}
+    return {"kept": kept, "peak": peak, "size": file["size"], "zeros": file["data"].count(0)}
 
 
 class _Disk:
