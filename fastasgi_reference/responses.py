@@ -101,7 +101,7 @@ class Response:
 
         `max_age` is in seconds, `expires` an aware datetime. A value that holds more than a cookie may is quoted;
         `Request.cookies` reads it back. Raises ValueError for a name that is no token, for what would end the
-        cookie or the header (control characters, `;` in an attribute), for text beyond latin-1, and for
+        cookie or the header (control characters, `;` in an attribute), for text beyond ASCII, and for
         `samesite="none"` or `partitioned` without `secure`, which browsers would refuse.
         """
         if (samesite == "none" or partitioned) and not secure:

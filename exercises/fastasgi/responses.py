@@ -9,24 +9,12 @@ Rule 4: an iterator that was given is closed on every way out: at its end, on er
 
 from __future__ import annotations
 
-import asyncio
-import json
-import re
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import AsyncExitStack, aclosing
-from datetime import UTC, datetime
-from email.utils import format_datetime
-from functools import lru_cache, partial
-from http.cookies import SimpleCookie
-from itertools import cycle
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any, Literal, TypeAlias
-from urllib.parse import quote
 
-from .asgi_types import Message, Receive, Scope, Send, require_type, spec_version
-from .concurrency import call, iterate_in_thread
-from .datastructures import Headers, MutableHeaders
+from .asgi_types import Message, Receive, Scope, Send
 from .exceptions import HTTPException
-from .status import has_no_body
 
 HeadersLike: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 """Headers as a caller may give them."""
@@ -54,34 +42,21 @@ class Response:
         media_type: str | None = None,
         background: Background | None = None,
     ) -> None:
-        if not 200 <= status_code <= 999:
-            raise ValueError(f"{status_code} is no status of a final response: use 200 to 999 (RFC 9110, 15)")
-        self.status_code = int(status_code)
-        self.background = background
-        self.headers = _headers(headers, self._described(content, media_type))
-        self._set_content(content)
-
-    def _described(self, content: Any, media_type: str | None) -> str | None:
-        return _media_type(content) if media_type is None else _with_charset(media_type, content)
-
-    def _set_content(self, content: Any) -> None:
-        self.body = b"" if content is None else content
+        raise NotImplementedError("responses: Response.__init__")
 
     @property
     def body(self) -> bytes:
         """The body; setting it sets the Content-Length too (RFC 9110, section 8.6)."""
-        return self._body
+        raise NotImplementedError("responses: Response.body")
 
     @body.setter
     def body(self, body: bytes) -> None:
-        self._body = _encoded(body)
-        if not has_no_body(self.status_code):
-            self.headers["content-length"] = str(len(self._body))
+        raise NotImplementedError("responses: Response.body")
 
     @property
     def media_type(self) -> str | None:
         """The Content-Type as it will be sent, or None."""
-        return self.headers.get("content-type")
+        raise NotImplementedError("responses: Response.media_type")
 
     def set_cookie(
         self,
@@ -101,25 +76,10 @@ class Response:
 
         `max_age` is in seconds, `expires` an aware datetime. A value that holds more than a cookie may is quoted;
         `Request.cookies` reads it back. Raises ValueError for a name that is no token, for what would end the
-        cookie or the header (control characters, `;` in an attribute), for text beyond latin-1, and for
+        cookie or the header (control characters, `;` in an attribute), for text beyond ASCII, and for
         `samesite="none"` or `partitioned` without `secure`, which browsers would refuse.
         """
-        if (samesite == "none" or partitioned) and not secure:
-            raise ValueError(f"cookie {key!r}: samesite='none' and partitioned need secure=True as well")
-        attributes = {
-            "Max-Age": None if max_age is None else str(int(max_age)),
-            "Expires": None if expires is None else _date(expires),
-            "Path": path,
-            "Domain": domain,
-            "SameSite": None if samesite is None else _same_site(samesite),
-        }
-        flags = {"Secure": secure, "HttpOnly": httponly, "Partitioned": partitioned}
-        pieces = [_cookie_pair(key, value)]
-        pieces += [
-            f"{name}={_attribute(name, text)}" for name, text in attributes.items() if text is not None
-        ]
-        pieces += [name for name, wanted in flags.items() if wanted]
-        self.headers.append("set-cookie", "; ".join(pieces))
+        raise NotImplementedError("responses: Response.set_cookie")
 
     def delete_cookie(
         self,
@@ -133,10 +93,7 @@ class Response:
         partitioned: bool = False,
     ) -> None:
         """Have the client forget a cookie; name it by the attributes that it was set with."""
-        self.set_cookie(
-            key, max_age=0, expires=_LONG_AGO, path=path, domain=domain,
-            secure=secure, httponly=httponly, samesite=samesite, partitioned=partitioned,
-        )  # fmt: skip
+        raise NotImplementedError("responses: Response.delete_cookie")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response to one HTTP connection (ASGI HTTP, Response start and Response body).
@@ -144,32 +101,21 @@ class Response:
         Raises RuntimeError for a connection of another kind, and what `send` raises: OSError, when the client is
         gone. `background` then is not called.
         """
-        require_type(scope, "http")
-        await send(self.start_message())
-        body = b"" if self._sends_no_body(scope) else self._body
-        await send({"type": "http.response.body", "body": body})
-        if self.background is not None:
-            await self.background()
+        raise NotImplementedError("responses: Response.__call__")
 
     def start_message(self) -> Message:
         """The message that begins the response, made anew at each call."""
-        headers = self.headers.raw
-        if has_no_body(self.status_code):  # a middleware may have changed the status since
-            headers = [header for header in headers if header[0] != b"content-length"]
-        return {"type": "http.response.start", "status": int(self.status_code), "headers": headers}
-
-    def _sends_no_body(self, scope: Scope) -> bool:
-        return scope["method"] == "HEAD" or has_no_body(self.status_code)
+        raise NotImplementedError("responses: Response.start_message")
 
 
 def text_response(text: str, status_code: int = 200, headers: HeadersLike | None = None) -> Response:
     """A response of plain text: `text/plain; charset=utf-8`."""
-    return Response(text, status_code, headers)
+    raise NotImplementedError("responses: text_response")
 
 
 def html_response(html: str, status_code: int = 200, headers: HeadersLike | None = None) -> Response:
     """A response of HTML: `text/html; charset=utf-8`. Nothing is escaped."""
-    return Response(html, status_code, headers, media_type="text/html")
+    raise NotImplementedError("responses: html_response")
 
 
 def json_response(value: Any, status_code: int = 200, headers: HeadersLike | None = None) -> Response:
@@ -177,7 +123,7 @@ def json_response(value: Any, status_code: int = 200, headers: HeadersLike | Non
 
     Raises TypeError for a value that JSON has no form for, ValueError for NaN, infinity and lone surrogates.
     """
-    return Response(_JSON.encode(value).encode(), status_code, headers, media_type="application/json")
+    raise NotImplementedError("responses: json_response")
 
 
 def redirect_response(url: object, status_code: int = 307, headers: HeadersLike | None = None) -> Response:
@@ -185,16 +131,12 @@ def redirect_response(url: object, status_code: int = 307, headers: HeadersLike 
 
     What a URL may not hold is percent-encoded. Raises ValueError for a status that is no redirect.
     """
-    if not 300 <= status_code <= 399 or status_code == 304:
-        raise ValueError(f"{status_code} is no redirect: use 301, 302, 303, 307 or 308")
-    response = Response(None, status_code, headers)
-    response.headers["location"] = quote(str(url), safe=_URL_CHARACTERS)
-    return response
+    raise NotImplementedError("responses: redirect_response")
 
 
 def error_response(error: HTTPException) -> Response:
     """The answer that an HTTPException stands for: its detail as plain text, with its status and headers."""
-    return Response(error.detail, error.status_code, error.headers)
+    raise NotImplementedError("responses: error_response")
 
 
 class StreamingResponse(Response):
@@ -214,28 +156,16 @@ class StreamingResponse(Response):
         media_type: str | None = None,
         background: Background | None = None,
     ) -> None:
-        if isinstance(chunks, bytes | bytearray | memoryview | str) or not _is_iterable(chunks):
-            raise TypeError(
-                f"a stream is an iterable of bytes or str, not {type(chunks).__name__}: "
-                "use Response for a body at hand, and call a generator function"
-            )
-        self.chunks = chunks
-        super().__init__(None, status_code, headers, media_type, background)
-
-    def _described(self, content: Any, media_type: str | None) -> str | None:
-        return None if media_type is None else _with_charset(media_type, "")
-
-    def _set_content(self, content: Any) -> None:
-        """Nothing: the body is in the chunks."""
+        raise NotImplementedError("responses: StreamingResponse.__init__")
 
     @property
     def body(self) -> bytes:
         """Raises RuntimeError, read or set: the body has not come yet."""
-        raise RuntimeError("the body of a stream is still to come: go through response.chunks")
+        raise NotImplementedError("responses: StreamingResponse.body")
 
     @body.setter
     def body(self, body: bytes) -> None:
-        raise RuntimeError("the body of a stream cannot be set: set response.chunks, or make a Response")
+        raise NotImplementedError("responses: StreamingResponse.body")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response to one HTTP connection; see `Response.__call__`.
@@ -244,23 +174,7 @@ class StreamingResponse(Response):
         is watched for `http.disconnect` meanwhile; the stream then ends early and quietly. Where the chunks are
         made of the request's body, let that be `Request.receive`, which takes none of it away.
         """
-        async with aclosing(_Chunks(self.chunks)) as chunks:
-            complete = await self._send_all(scope, chunks, receive, send)
-        if complete and self.background is not None:
-            await self.background()
-
-    async def _send_all(self, scope: Scope, chunks: _Chunks, receive: Receive, send: Send) -> bool:
-        """Send start and body. False where the client was seen to go away."""
-        require_type(scope, "http")
-        await send(self.start_message())
-        if not self._sends_no_body(scope):
-            if spec_version(scope) >= (2, 4):
-                await _send_each(chunks, send)
-            elif not await _unless_disconnected(_send_each(chunks, _in_turn(send)), receive):
-                return False
-        # No longer watched: after this message, a disconnect is how a server says that it has sent everything.
-        await send({"type": "http.response.body", "body": b""})
-        return True
+        raise NotImplementedError("responses: StreamingResponse.__call__")
 
 
 class BackgroundTasks:
@@ -270,167 +184,12 @@ class BackgroundTasks:
     """
 
     def __init__(self) -> None:
-        self._tasks: list[Callable[[], Any]] = []
+        raise NotImplementedError("responses: BackgroundTasks.__init__")
 
     def add_task(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> None:
         """Have `function` called with these arguments, after those that were added before."""
-        self._tasks.append(partial(function, *args, **kwargs))
+        raise NotImplementedError("responses: BackgroundTasks.add_task")
 
     async def __call__(self) -> None:
         """Run the tasks. Raises what the first that fails raises."""
-        for task in self._tasks:
-            await call(task)
-
-
-def _encoded(content: Any) -> bytes:
-    if isinstance(content, str):
-        return content.encode()
-    if isinstance(content, (bytes, bytearray, memoryview)):
-        return bytes(content)
-    raise TypeError(
-        f"a response's content is bytes or str, not {type(content).__name__}: "
-        "use json_response for data, StreamingResponse for what comes in pieces"
-    )
-
-
-def _media_type(content: Any) -> str | None:
-    if content is None:
-        return None
-    return "text/plain; charset=utf-8" if isinstance(content, str) else "application/octet-stream"
-
-
-def _headers(given: HeadersLike | None, media_type: str | None) -> MutableHeaders:
-    """The headers that were given, and a Content-Type if there is none among them."""
-    if given is None:
-        return MutableHeaders(raw=() if media_type is None else (_content_type(media_type),))
-    headers = MutableHeaders(given)
-    if media_type is not None:
-        headers.setdefault("content-type", media_type)
-    return headers
-
-
-@lru_cache(maxsize=256)
-def _content_type(media_type: str) -> tuple[bytes, bytes]:
-    """The header for a media type. Raises ValueError for one that cannot be sent."""
-    return Headers({"content-type": media_type}).raw[0]
-
-
-def _with_charset(media_type: str, content: Any) -> str:
-    if isinstance(content, str) and media_type.startswith("text/") and "charset=" not in media_type.lower():
-        return f"{media_type}; charset=utf-8"
-    return media_type
-
-
-def _is_iterable(chunks: object) -> bool:
-    return hasattr(chunks, "__aiter__") or hasattr(chunks, "__iter__")
-
-
-class _Chunks:
-    """The chunks of a stream, to be gone through once. `aclose` closes what was given, begun or not."""
-
-    def __init__(self, given: AsyncIterable[bytes | str] | Iterable[bytes | str]) -> None:
-        self._given = given
-        self._open: list[object] = [given]
-
-    def __aiter__(self) -> AsyncIterator[bytes | str]:
-        given = self._given
-        chunks = aiter(given) if isinstance(given, AsyncIterable) else iterate_in_thread(given)
-        # What is an iterator itself is closed by whoever goes through it; a thread may still be in one of its steps.
-        self._open = [chunks] if isinstance(given, AsyncIterator | Iterator) else [chunks, given]
-        return chunks
-
-    async def aclose(self) -> None:
-        async with AsyncExitStack() as stack:
-            for each in reversed(self._open):
-                stack.push_async_callback(_close, each)
-
-
-async def _close(opened: Any) -> None:
-    if hasattr(opened, "aclose"):
-        await opened.aclose()
-    elif hasattr(opened, "close"):
-        await asyncio.shield(call(opened.close))
-
-
-async def _send_each(chunks: _Chunks, send: Send) -> None:
-    async for chunk in chunks:
-        await send({"type": "http.response.body", "body": _encoded(chunk), "more_body": True})
-
-
-def _in_turn(send: Send) -> Send:
-    """A `send` that gives others a turn now and then: an iterator and a server that never wait would keep it."""
-    until_rest = cycle(range(_RESTS_EVERY))
-
-    async def send_and_rest(message: Message) -> None:
-        await send(message)
-        if next(until_rest) == 0:
-            await asyncio.sleep(0)
-
-    return send_and_rest
-
-
-async def _unless_disconnected(sending: Awaitable[None], receive: Receive) -> bool:
-    """Await `sending`, but stop it when the client goes away. Gives whether it came to its end."""
-    limit = asyncio.timeout(None)  # no limit, until it is over at once: that stops `sending` in its own task
-    watch = asyncio.create_task(_expire_on_disconnect(limit, receive))
-    try:
-        async with limit:
-            await sending
-    except TimeoutError:
-        if not limit.expired():
-            raise
-    finally:
-        watch.cancel()
-        # Where `receive` failed, that tells nothing about the response: if it matters, `send` fails as well.
-        await asyncio.gather(watch, return_exceptions=True)
-    return not limit.expired()
-
-
-async def _expire_on_disconnect(limit: asyncio.Timeout, receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    limit.reschedule(0)
-
-
-def _cookie_pair(key: str, value: str) -> str:
-    if not _TOKEN.fullmatch(key):
-        raise ValueError(
-            f"{key!r} is no name for a cookie: use letters, digits and !#$%&'*+-.^_`|~ (RFC 6265, 4.1.1)"
-        )
-    if _CONTROL.search(value) or not value.isascii():
-        raise ValueError(
-            f"cookie {key!r}: {value!r} holds a control character or one beyond ASCII. Encode it, for example "
-            "with urllib.parse.quote (RFC 6265, 4.1.1)"
-        )
-    return f"{key}={value if _COOKIE_OCTETS.fullmatch(value) else SimpleCookie().value_encode(value)[1]}"
-
-
-def _attribute(name: str, text: str) -> str:
-    if _CONTROL.search(text) or ";" in text or not text.isascii():
-        raise ValueError(f"a cookie's {name} cannot be {text!r}: no control characters, no ';', ASCII only")
-    return text
-
-
-def _same_site(value: str) -> str:
-    if value not in ("lax", "strict", "none"):
-        raise ValueError(f"samesite is 'lax', 'strict', 'none' or None, not {value!r}")
-    return value.capitalize()
-
-
-def _date(moment: datetime) -> str:
-    """A date by RFC 9110, section 5.6.7. Raises ValueError for a datetime that does not say where it is valid."""
-    if moment.tzinfo is None:
-        raise ValueError(f"{moment!r} has no time zone: give an aware datetime, such as datetime.now(UTC)")
-    return format_datetime(moment.astimezone(UTC), usegmt=True)
-
-
-_RESTS_EVERY = 16
-"""After how many chunks of a stream others have a turn, at the latest."""
-_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_COOKIE_OCTETS = re.compile(r"[!#-+\--:<-\[\]-~]*")
-"""A cookie's value as it may stand without quotes (RFC 6265, section 4.1.1)."""
-_URL_CHARACTERS = ":/?#[]@!$&'()*+,;=%"
-"""What a URL may hold beside the unreserved characters, `%` included: it is encoded already (RFC 3986)."""
+        raise NotImplementedError("responses: BackgroundTasks.__call__")
