@@ -53,18 +53,18 @@ class Response:
     def _fill(self, content: Any) -> None:
         self.body = content.encode("utf-8") if isinstance(content, str) else content or b""
 
-    def __getattr__(self, name: str) -> Any:
-        if name == "body":
-            return self.__dict__["_bytes"]
-        if name == "media_type":
-            return self.headers.get("content-type", None)
-        raise AttributeError(name)
+    def _get_body(self) -> bytes:
+        return self.__dict__["body"]
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name == "body":
-            self.headers["content-length"] = str(len(value))
-            name = "_bytes"
-        object.__setattr__(self, name, value)
+    def _set_body(self, value: bytes) -> None:
+        self.headers["content-length"] = str(len(value))
+        self.__dict__["body"] = value
+
+    body = property(_get_body, _set_body)
+
+    @property
+    def media_type(self) -> str | None:
+        return self.headers.get("content-type", None)
 
     def set_cookie(self, key: str, value: str = "", **options: Any) -> None:
         self.headers.append("set-cookie", self._cookie(key, value, **options))
@@ -133,7 +133,7 @@ class Response:
         await send(self.start_message())
         message: dict[str, Any] = {"type": "http.response.body"}
         if not self._empty(scope):
-            message["body"] = self._bytes
+            message["body"] = self.body
         await send(message)
         await self._afterwards()
 
@@ -274,8 +274,7 @@ class BackgroundTasks:
         self._waiting.append((function, args, kwargs))
 
     async def __call__(self) -> None:
-        while self._waiting:
-            function, args, kwargs = self._waiting.popleft()
+        for function, args, kwargs in tuple(self._waiting):
             if concurrency.is_async(function):
                 await function(*args, **kwargs)
             else:

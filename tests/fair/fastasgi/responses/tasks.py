@@ -190,7 +190,7 @@ class StreamingResponse(Response):
                         return False
                 else:
                     await sending
-            await send({"type": "http.response.body", "more_body": False})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
             return True
         finally:
             await closed(steps)

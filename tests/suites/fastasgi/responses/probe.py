@@ -325,8 +325,8 @@ def _chunk(chunk: Any) -> Any:
     return chunk
 
 
-async def tasks(steps: list[dict[str, Any]]) -> dict[str, Any]:
-    """What was run, and what raised, when tasks of these kinds are added and run."""
+async def tasks(steps: list[dict[str, Any]], times: int) -> dict[str, Any]:
+    """What was run, and what raised, when tasks of these kinds are added and run so many times."""
     ran: list[Any] = []
     loop_thread = threading.get_ident()
 
@@ -359,7 +359,8 @@ async def tasks(steps: list[dict[str, Any]]) -> dict[str, Any]:
         function = (plain if step["kind"] == "plain" else coroutine_function)(number, step["fails"])
         added.add_task(function, *step["args"], **step["kwargs"])
     try:
-        await added()
+        for _ in range(times):
+            await added()
     except Failed:
         return {"ran": ran, "raised": "what the task raised"}
     return {"ran": ran, "raised": None}

@@ -693,25 +693,22 @@ def step(kind: str, *args: int, fails: bool = False, **kwargs: int) -> dict[str,
 
 
 @requirement("RESP-11")
-@given(steps=st.lists(STEPS, max_size=4))
-@example(steps=[step("coroutine function", 1, a=2), step("plain", 3, b=4)])
-@example(steps=[step("plain"), step("coroutine function")])
-@example(steps=[step("plain"), step("plain", fails=True), step("coroutine function")])
-@example(steps=[step("coroutine function", fails=True), step("plain")])
-def test_tasks_run_in_order(submission: Submission, steps: list[dict[str, Any]]) -> None:
-    """Tasks run one after the other, plain ones in a thread; one that raises stops the rest."""
+@given(steps=st.lists(STEPS, max_size=4), times=st.sampled_from([1, 2]))
+@example(steps=[step("coroutine function", 1, a=2), step("plain", 3, b=4)], times=1)
+@example(steps=[step("plain"), step("coroutine function")], times=2)
+@example(steps=[step("plain"), step("plain", fails=True), step("coroutine function")], times=1)
+@example(steps=[step("coroutine function", fails=True), step("plain")], times=2)
+def test_tasks_run_in_order(submission: Submission, steps: list[dict[str, Any]], times: int) -> None:
+    """Tasks run one after the other, plain ones in a thread, each time anew; one that raises stops the rest."""
     expected: list[Any] = []
-    for number, each in enumerate(steps):
-        where = "thread" if each["kind"] == "plain" else "event loop"
-        expected += [
-            [f"task {number}", where, each["args"], each["kwargs"]],
-            [f"end of task {number}"],
-        ]
-        if each["fails"]:
+    for number, task in enumerate(steps):
+        where = "thread" if task["kind"] == "plain" else "event loop"
+        expected += [[f"task {number}", where, task["args"], task["kwargs"]], [f"end of task {number}"]]
+        if task["fails"]:
             break
-    fails = any(each["fails"] for each in steps)
-    found = submission.call("tasks", steps=steps)
-    assert found["ran"] == expected
+    fails = any(task["fails"] for task in steps)
+    found = submission.call("tasks", steps=steps, times=times)
+    assert found["ran"] == expected * (1 if fails else times)
     assert found["raised"] == ("what the task raised" if fails else None)
 
 
