@@ -5,8 +5,7 @@ Rule 2: the chain is closed by the first connection, of whatever kind; adding af
 Rule 3: a function gets HTTP only; connections of other kinds go past it untouched.
 Rule 4: a message goes on when the next one asks for it: nothing is collected, a slow client slows the sender, and
         an exception on either side of `call_next` reaches the other as itself.
-Rule 5: what is further in runs in a task of its own, and nobody notices: its context variables are seen further
-        out, and it never outlives the call.
+Rule 5: nothing that a call has started outlives it.
 """
 
 from __future__ import annotations
@@ -25,8 +24,9 @@ from ..exceptions import ClientDisconnect
 from ..handlers import to_response
 from ..requests import Request
 from ..responses import Response
+from ..status import has_no_body
 
-CallNext: TypeAlias = Callable[[Request], Awaitable["PassedResponse"]]
+CallNext: TypeAlias = Callable[[Request], Awaitable[Response]]
 """Runs the rest of the chain for a request and gives its response, as soon as that begins."""
 MiddlewareFunction: TypeAlias = Callable[[Request, CallNext], Awaitable[Any]]
 """`async def middleware(request, call_next)`; what it returns becomes the response, as a handler's value does."""
@@ -61,7 +61,7 @@ class MiddlewareChain:
         """
         if not is_async(function):
             raise TypeError(f"{function!r} is no async function: middleware awaits call_next(request)")
-        self.add(FunctionMiddleware, function=function)
+        self.add(_FunctionMiddleware, function=function)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the chain for one connection. Raises what comes out of it, and what a middleware refuses to be made of.
@@ -87,7 +87,7 @@ class MiddlewareChain:
         return app
 
 
-class FunctionMiddleware:
+class _FunctionMiddleware:
     """An ASGI middleware made of a function `(request, call_next)`."""
 
     def __init__(self, app: ASGIApp, *, function: MiddlewareFunction) -> None:
@@ -110,7 +110,7 @@ class FunctionMiddleware:
             await request.close()
 
 
-class PassedResponse(Response):
+class _PassedResponse(Response):
     """The response of the rest of the chain, which passes through as it comes.
 
     `status_code`, `headers` and `background` may be changed before it is returned. To make another response of
@@ -118,12 +118,12 @@ class PassedResponse(Response):
     """
 
     def __init__(self, call: _Call, start: _Passing) -> None:
+        super().__init__()
         self._call = call
         self._start = start
         self._taken = False
         self.status_code = start.message["status"]
         self.headers = MutableHeaders(raw=start.message.get("headers") or ())
-        self.background = None
 
     @property
     def body(self) -> bytes:
@@ -132,7 +132,8 @@ class PassedResponse(Response):
 
     @body.setter
     def body(self, body: bytes) -> None:
-        raise RuntimeError("the body of this response passes through: return another response instead")
+        if hasattr(self, "_start"):  # before that, a Response begins with none
+            raise RuntimeError("the body of this response passes through: return another response instead")
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body in chunks, as they come; none is empty. After that, this response cannot be returned.
@@ -158,7 +159,7 @@ class PassedResponse(Response):
         """Send the response on, message by message, until the application ends. Raises what that raises."""
         self._take_body()
         await self._start.deliver({**self._start.message, **self.start_message()}, send)
-        silent = self._sends_no_body(scope)
+        silent = scope["method"] == "HEAD" or has_no_body(self.status_code)
         while (passing := await self._call.take()) is not None:
             await passing.deliver(_without_body(passing.message) if silent else passing.message, send)
         if self.background is not None:
@@ -222,7 +223,7 @@ class _Call:
         self.taken = False
         """Whether somebody has taken the whole body."""
 
-    async def next(self, request: Request) -> PassedResponse:
+    async def next(self, request: Request) -> _PassedResponse:
         """`call_next`: run the application until its response begins.
 
         Raises what the application raises; RuntimeError where it returns without a response, but ClientDisconnect
@@ -238,7 +239,7 @@ class _Call:
         self._task = asyncio.create_task(self._run(request), context=self._variables.context)
         while (passing := await self.take()) is not None:
             if passing.message["type"] == "http.response.start":
-                return PassedResponse(self, passing)
+                return _PassedResponse(self, passing)
             await passing.deliver(passing.message, self._send)  # such as a hint, which comes before
         if self._gone:
             raise ClientDisconnect("the client went away before the application had a response")
@@ -288,7 +289,7 @@ class _Call:
 
 
 class _Variables:
-    """The context variables of a task, shared with the one who waits for it (PEP 567)."""
+    """The context variables of a task, shared with the one who waits for it, who so never notices it (PEP 567)."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
