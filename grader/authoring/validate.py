@@ -21,6 +21,7 @@ from rich.text import Text
 
 from grader import grading
 from grader.authoring import mistakes, stubs
+from grader.authoring.imports import import_problems
 from grader.authoring.mistakes import Mistake, MistakeError, read_mistakes, submission_of
 from grader.authoring.pool import Judge, Task, cores, judge_all
 from grader.authoring.problem import Problem
@@ -79,6 +80,7 @@ def validate(
     tell("sheet and suite are read")
     try:
         found += [*_files_problems(course, exercise), *_gallery_problems(course, exercise)]
+        found += import_problems(course, exercise)
         claims = tuple(_claims(course, exercise, sandboxes))
     except (CannotJudge, StubError, MistakeError) as error:
         return (*found, Problem(exercise.id, exercise.id, str(error), "Then validate again"))

@@ -9,6 +9,7 @@ from textwrap import dedent
 
 import pytest
 
+from grader.authoring.imports import import_problems, imported_exercises
 from grader.authoring.mutate import MutateError, mutate
 from grader.authoring.stubs import sync
 from grader.authoring.trivial import trivial_submissions
@@ -285,6 +286,38 @@ def test_a_proof_holds_on_other_right_modules_too(course: Course) -> None:
     assert [problem.where for problem in validate(course, whole, jobs=1)][1:] == [
         "the solution with tests/fair/fastasgi/sizes/by_split.py"
     ] * 2
+
+
+def test_a_sheet_names_the_exercises_that_its_solution_imports(course: Course) -> None:
+    shapes = course.exercise("shapes")
+    assert imported_exercises(course, shapes) == {"fastasgi/sizes"}
+    assert imported_exercises(course, course.exercise("sizes")) == set()
+    assert list(import_problems(course, shapes)) == []
+    path = course.sheet(shapes)
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("builds_on: [fastasgi/sizes]", ""), encoding="utf-8"
+    )
+    fresh = Course(course.root)
+    found = [problem.what for problem in validate(fresh, fresh.exercise("shapes"), jobs=1)]
+    assert "the solution imports fastasgi/sizes" in found
+
+
+@pytest.mark.parametrize(
+    ("line", "imported"),
+    [
+        ("from . import sizes", True),
+        ("from fastasgi.sizes import sides", True),
+        ("import fastasgi.sizes", True),
+        ("def late():\n    from .sizes import sides", True),
+        ("from .sizes_of_others import sides", False),
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .sizes import sides", False),
+    ],
+)
+def test_an_import_is_seen_however_it_is_written(course: Course, line: str, imported: bool) -> None:
+    write(course.root / "fastasgi_reference/shapes.py", f'"""Shapes."""\n\n{line}\n')
+    assert imported_exercises(course, course.exercise("shapes")) == (
+        {"fastasgi/sizes"} if imported else set()
+    )
 
 
 def test_a_mistake_that_is_put_down_to_another_module_is_a_problem(course: Course) -> None:
