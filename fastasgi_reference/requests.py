@@ -153,7 +153,7 @@ class Request(HTTPConnection):
                 yield chunk
 
     async def body(self) -> bytes:
-        """The whole body, read at the first call. Several may wait for it. Raises what `stream` raises."""
+        """The whole body, read at the first call and kept. Raises what `stream` raises."""
         if self._body is None:
             async with self._inbox.reading:  # whoever had to wait gets it from `stream` once more
                 self._body = b"".join([chunk async for chunk in self.stream()])
