@@ -9,12 +9,11 @@ Rule 4: state goes into the dict that the server gave, never into another one (A
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias, TypeVar
 
-from .asgi_types import Receive, Scope, Send, require_type
+from .asgi_types import Receive, Scope, Send
 
 Hook: TypeAlias = Callable[[], Awaitable[None] | None]
 """A step of startup or shutdown. A plain function is called in the event loop: nothing else runs there yet."""
@@ -31,20 +30,15 @@ class Lifespan:
     """
 
     def __init__(self, manager: Manager | None = None, *, app: Any = None) -> None:
-        self._manager = manager
-        self._app = app
-        self._startup: list[Hook] = []
-        self._shutdown: list[Hook] = []
+        raise NotImplementedError("lifespan: Lifespan.__init__")
 
     def on_startup(self, hook: H) -> H:
         """Have `hook` called at startup, after those that were added before. Gives it back, as a decorator does."""
-        self._startup.append(hook)
-        return hook
+        raise NotImplementedError("lifespan: Lifespan.on_startup")
 
     def on_shutdown(self, hook: H) -> H:
         """Have `hook` called at shutdown, before those that were added before. Gives it back."""
-        self._shutdown.append(hook)
-        return hook
+        raise NotImplementedError("lifespan: Lifespan.on_shutdown")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one lifespan connection (ASGI lifespan).
@@ -52,88 +46,4 @@ class Lifespan:
         A step that fails is told to the server by `startup.failed` or `shutdown.failed`, and raised. Raises
         RuntimeError for a connection of another kind, and for events out of order.
         """
-        require_type(scope, "lifespan")
-        await _expect("lifespan.startup", receive)
-        phase = "startup"
-        try:
-            async with AsyncExitStack() as stack:
-                await self._start(stack, scope)
-                phase = "service"
-                failure = await self._serve(receive, send)
-                phase = "shutdown"
-            if phase != "shutdown":
-                raise RuntimeError(
-                    "the lifespan manager has swallowed an exception: have it raise that again"
-                )
-            if failure is not None:
-                raise failure
-        except Exception as error:
-            if phase != "service":
-                await send(
-                    {"type": f"lifespan.{phase}.failed", "message": f"{type(error).__name__}: {error}"}
-                )
-            raise
-        await send({"type": "lifespan.shutdown.complete"})
-
-    async def _start(self, stack: AsyncExitStack, scope: Scope) -> None:
-        """Enter the manager, which is exited by the stack, and run the hooks."""
-        if self._manager is not None:
-            manager = self._manager(self._app)
-            if not hasattr(manager, "__aenter__"):
-                raise TypeError(
-                    "a lifespan is an asynchronous context manager: decorate it by @asynccontextmanager"
-                )
-            _keep(await stack.enter_async_context(manager), scope)
-        for hook in self._startup:
-            await _run(hook)
-
-    async def _serve(self, receive: Receive, send: Send) -> Exception | None:
-        """Wait for shutdown, and run its hooks.
-
-        Gives, and does not raise, what one of them has raised: it is no reason for the manager to be exited
-        otherwise than by its code after `yield`.
-        """
-        asked = False
-        try:
-            try:
-                await send({"type": "lifespan.startup.complete"})
-                await _expect("lifespan.shutdown", receive)
-                asked = True
-            finally:
-                await _run_back(self._shutdown)
-        except Exception as error:
-            if not asked:
-                raise
-            return error
-        return None
-
-
-def _keep(state: Mapping[str, Any] | None, scope: Scope) -> None:
-    if not state:
-        return
-    if scope.get("state") is None:
-        raise RuntimeError(
-            "the lifespan yields state, but this server does not keep any (it gives no scope['state'])"
-        )
-    scope["state"].update(state)
-
-
-async def _run(hook: Hook) -> None:
-    done = hook()
-    if inspect.isawaitable(done):
-        await done
-
-
-async def _run_back(hooks: Sequence[Hook]) -> None:
-    """Run hooks from the last to the first. Of several that fail, the exceptions are chained."""
-    if hooks:
-        try:
-            await _run(hooks[-1])
-        finally:
-            await _run_back(hooks[:-1])
-
-
-async def _expect(kind: str, receive: Receive) -> None:
-    event = await receive()
-    if event["type"] != kind:
-        raise RuntimeError(f"expected {kind} from the server, got {event['type']!r}")
+        raise NotImplementedError("lifespan: Lifespan.__call__")
