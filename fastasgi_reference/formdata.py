@@ -68,7 +68,7 @@ class UploadFile:
         return self.headers.get("content-type")
 
     async def read(self, size: int = -1) -> bytes:
-        """At most `size` bytes from the current place on; all that is left if `size` is negative."""
+        """At most `size` bytes from the current place on; all that is left if `size` is -1."""
         if self._stays_in_memory():
             return self.file.read(size)
         return await self._in_thread(self.file.read, size)

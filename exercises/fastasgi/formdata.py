@@ -56,7 +56,7 @@ class UploadFile:
         raise NotImplementedError("formdata: UploadFile.content_type")
 
     async def read(self, size: int = -1) -> bytes:
-        """At most `size` bytes from the current place on; all that is left if `size` is negative."""
+        """At most `size` bytes from the current place on; all that is left if `size` is -1."""
         raise NotImplementedError("formdata: UploadFile.read")
 
     async def write(self, data: bytes) -> None:

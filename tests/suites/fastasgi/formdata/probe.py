@@ -16,9 +16,6 @@ from typing import Any
 from fastasgi import formdata
 from fastasgi.datastructures import Headers, MultiDict
 
-SPOOL_SIZE = 10
-"""How many bytes of a spooled file stay in memory."""
-
 Log = list[tuple[str, bool, bool]]
 """Of each step on a file: what, whether in the event loop's thread, and whether the file was on disk afterwards."""
 logs: list[Log] = [[]]
@@ -81,9 +78,9 @@ class _Spooled(_Noting, tempfile.SpooledTemporaryFile[bytes]):
 
     on_disk = False
 
-    def __init__(self) -> None:
+    def __init__(self, max_size: int) -> None:
         _Noting.__init__(self)
-        tempfile.SpooledTemporaryFile.__init__(self, max_size=SPOOL_SIZE)
+        tempfile.SpooledTemporaryFile.__init__(self, max_size=max_size)
 
     def rollover(self) -> None:
         self.on_disk = True
@@ -121,7 +118,8 @@ class _Unclosable(io.BytesIO):
 FILES: dict[str, Callable[[], Any]] = {
     "a BytesIO": io.BytesIO,
     "a file on disk": _OnDisk,
-    f"a SpooledTemporaryFile(max_size={SPOOL_SIZE})": _Spooled,
+    "a SpooledTemporaryFile(max_size=10)": lambda: _Spooled(10),
+    "a SpooledTemporaryFile(max_size=1)": lambda: _Spooled(1),
     "a file that cannot be closed": _Unclosable,
 }
 
