@@ -54,18 +54,10 @@ class Response:
         media_type: str | None = None,
         background: Background | None = None,
     ) -> None:
-        if not 200 <= status_code <= 999:
-            raise ValueError(f"{status_code} is no status of a final response: use 200 to 999 (RFC 9110, 15)")
-        self.status_code = int(status_code)
+        self.status_code = _final(status_code)
         self.background = background
-        self.headers = _headers(headers, self._described(content, media_type))
-        self._set_content(content)
-
-    def _described(self, content: Any, media_type: str | None) -> str | None:
-        return _media_type(content) if media_type is None else _with_charset(media_type, content)
-
-    def _set_content(self, content: Any) -> None:
-        self.body = b"" if content is None else content
+        self.headers = _headers(headers, _media_type(content, media_type))
+        self.body = _encoded(b"" if content is None else content)
 
     @property
     def body(self) -> bytes:
@@ -146,7 +138,7 @@ class Response:
         """
         require_type(scope, "http")
         await send(self.start_message())
-        body = b"" if self._sends_no_body(scope) else self._body
+        body = b"" if _sends_no_body(scope, self.status_code) else self._body
         await send({"type": "http.response.body", "body": body})
         if self.background is not None:
             await self.background()
@@ -157,9 +149,6 @@ class Response:
         if has_no_body(self.status_code):  # a middleware may have changed the status since
             headers = [header for header in headers if header[0] != b"content-length"]
         return {"type": "http.response.start", "status": int(self.status_code), "headers": headers}
-
-    def _sends_no_body(self, scope: Scope) -> bool:
-        return scope["method"] == "HEAD" or has_no_body(self.status_code)
 
 
 def text_response(text: str, status_code: int = 200, headers: HeadersLike | None = None) -> Response:
@@ -220,13 +209,9 @@ class StreamingResponse(Response):
                 "use Response for a body at hand, and call a generator function"
             )
         self.chunks = chunks
-        super().__init__(None, status_code, headers, media_type, background)
-
-    def _described(self, content: Any, media_type: str | None) -> str | None:
-        return None if media_type is None else _with_charset(media_type, "")
-
-    def _set_content(self, content: Any) -> None:
-        """Nothing: the body is in the chunks."""
+        self.status_code = _final(status_code)
+        self.background = background
+        self.headers = _headers(headers, media_type and _media_type("", media_type))
 
     @property
     def body(self) -> bytes:
@@ -253,7 +238,7 @@ class StreamingResponse(Response):
         """Send start and body. False where the client was seen to go away."""
         require_type(scope, "http")
         await send(self.start_message())
-        if not self._sends_no_body(scope):
+        if not _sends_no_body(scope, self.status_code):
             if spec_version(scope) >= (2, 4):
                 await _send_each(chunks, send)
             elif not await _unless_disconnected(_send_each(chunks, _in_turn(send)), receive):
@@ -293,7 +278,21 @@ def _encoded(content: Any) -> bytes:
     )
 
 
-def _media_type(content: Any) -> str | None:
+def _final(status_code: int) -> int:
+    """The status as an int. Raises ValueError for one with which no exchange ends (RFC 9110, section 15)."""
+    if not 200 <= status_code <= 999:
+        raise ValueError(f"{status_code} is no status of a final response: use 200 to 999 (RFC 9110, 15)")
+    return int(status_code)
+
+
+def _sends_no_body(scope: Scope, status_code: int) -> bool:
+    return scope["method"] == "HEAD" or has_no_body(status_code)
+
+
+def _media_type(content: Any, given: str | None) -> str | None:
+    """The Content-Type of a content: the one that was given, or else the one of its type."""
+    if given is not None:
+        return _with_charset(given, content)
     if content is None:
         return None
     return "text/plain; charset=utf-8" if isinstance(content, str) else "application/octet-stream"
