@@ -27,6 +27,7 @@ from fastasgi import (
     StreamingResponse,
     UploadFile,
     WebSocket,
+    WebSocketDisconnect,
     html_response,
     json_response,
     redirect_response,
@@ -400,9 +401,14 @@ class Plain:
 
 
 def passing(messages: Sequence[Any]) -> App:
-    """An application of others, which sends these very messages each time, with middleware of every sort around it."""
+    """An application of others, which sends these very messages each time, with middleware of every sort around it.
+
+    Returns whether the scope that it was given is still as it was then.
+    """
+    given: list[tuple[Any, Any]] = []
 
     async def inner(scope: Any, receive: Any, send: Any) -> None:
+        given.append((scope, dict(scope)))
         for message in messages:
             await send(message)
 
@@ -418,7 +424,12 @@ def passing(messages: Sequence[Any]) -> App:
     app.add_middleware(HTTPSRedirect)
     app.add_middleware(Plain)
     app.mount("/inner", inner)
-    return app
+
+    async def watched(scope: Any, receive: Any, send: Any) -> bool:
+        await app(scope, receive, send)
+        return all(then == now for then, now in given)
+
+    return watched
 
 
 def onion(layers: Sequence[Sequence[str]], fails: bool = False) -> App:
@@ -525,8 +536,12 @@ def sockets() -> App:
 
 
 def following(steps: Sequence[Sequence[Any]]) -> App:
-    """A handler that takes these steps with its websocket, whatever comes of each."""
+    """A handler that takes these steps with its websocket, whatever comes of each.
+
+    Returns code and reason of each WebSocketDisconnect that it has met.
+    """
     app = FastASGI()
+    met: list[Any] = []
 
     @app.websocket("/")
     async def follow(websocket: WebSocket) -> None:
@@ -536,10 +551,16 @@ def following(steps: Sequence[Sequence[Any]]) -> App:
                     await websocket.deny(text_response("no", 401))
                 else:
                     await getattr(websocket, name)(*arguments)
+            except WebSocketDisconnect as gone:
+                met.append([gone.code, gone.reason])
             except Exception:  # noqa: BLE001 - that is the point: it goes on as if nothing were
                 pass
 
-    return app
+    async def watched(scope: Any, receive: Any, send: Any) -> list[Any]:
+        await app(scope, receive, send)
+        return met
+
+    return watched
 
 
 # --- lifespan -----------------------------------------------------------------------------------------------

@@ -282,21 +282,15 @@ def test_each_kind_of_connection_is_answered_by_its_own_messages(submission: Sub
 @example(kind="HTTP")
 @example(kind="")
 def test_other_kinds_of_connections_are_refused(submission: Submission, kind: str) -> None:
-    """For a connection of a kind that it does not know, the application raises, and sends nothing."""
+    """For a kind that it does not know, the application, or a bare router, raises and sends nothing."""
     other = submission.converse(Script(scope=asgi.http_scope() | {"type": kind}), maker="sockets")
     assert other.sent == []
     assert other.raised is not None, "for a type that it does not know, your application has to raise"
     assert status(play(submission, "sockets", get("/page"))) == 200
-
-
-@requirement("CAP-01")
-def test_a_router_alone_has_no_lifespan(submission: Submission) -> None:
-    """A router without an application around it answers requests, and raises for a lifespan."""
-    scope = asgi.http_scope()
-    assert body(play(submission, "bare_router", Script(scope=scope, events=[{"type": "http.request"}])))
     life = submission.converse(Script(scope=asgi.lifespan_scope(), events=[STARTUP]), maker="bare_router")
     assert life.sent == []
-    assert life.raised is not None, "an application without a lifespan raises, so that the server goes on"
+    assert life.raised is not None, "a router without an application has no lifespan: it raises"
+    assert body(play(submission, "bare_router", get("/"))) == b"home"
 
 
 # --- CAP-02: what a connection tells of its scope -----------------------------------------------------------
@@ -888,7 +882,7 @@ def test_middleware_passes_messages_on(
     expected[0]["headers"].append((b"x-layer", b"seen"))
     for number in range(2):
         call = transcript.of(number)
-        assert call.returned is None
+        assert call.returned is True, "the scope of an application further in has changed behind its back"
         assert [plain(message) for message in call.sent] == expected
         assert without(transcript.scopes[number], "state") == without(scope, "state"), (
             "your application has changed the server's scope: change a copy"
@@ -996,6 +990,38 @@ def test_messages_of_either_kind_are_echoed(
     ]
     assert data == sent
     assert echoed.returned is None
+
+
+COMINGS: Sequence[tuple[Message, list[Any]]] = (
+    ({"type": "websocket.disconnect"}, [[1005, ""]]),
+    ({"type": "websocket.disconnect", "code": 4000, "reason": None}, [[4000, ""]]),
+    ({"type": "websocket.disconnect", "code": 1001, "reason": "away"}, [[1001, "away"]]),
+    ({"type": "websocket.receive"}, []),
+    ({"type": "websocket.receive", "text": "t", "bytes": b"b"}, []),
+    ({"type": "websocket.bogus"}, []),
+)
+
+
+@requirement("CAP-08")
+@given(coming=st.sampled_from(COMINGS))
+@example(coming=COMINGS[0])
+@example(coming=COMINGS[1])
+@example(coming=COMINGS[3])
+@example(coming=COMINGS[4])
+@example(coming=COMINGS[5])
+def test_what_comes_is_a_message_a_disconnect_or_an_error(
+    submission: Submission, coming: tuple[Message, list[Any]]
+) -> None:
+    """A disconnect has code and reason, or 1005 and none; an event without text and bytes, or with both, raises."""
+    event, met = coming
+    transcript = play(
+        submission, "following", socket("/", event), complete=False, steps=[["accept"], ["receive"]]
+    )
+    assert transcript.returned == met
+    if not met:
+        echoed = play(submission, "sockets", socket("/echo", event), complete=False)
+        assert kinds(echoed) == ["websocket.accept", "websocket.close"]
+        assert echoed.raised is not None, "the server has broken the protocol: raise"
 
 
 SOCKET_ENDS: Mapping[str, tuple[list[str], int | None]] = {
@@ -1265,6 +1291,8 @@ def test_a_mounted_application_sees_where_it_stands(
         path = root + place
         transcript = play(submission, "routed", get(path, root_path=root))
     assert value(transcript) == {"path": path, "root": root + place}
+    beside = play(submission, "routed", get("/v3/items/late", method="POST", root_path="/v"))
+    assert status(beside) == 200, "/v is no root path of /v3: a root path ends where a segment does"
 
 
 NUMBERS = st.integers(0, 99)

@@ -279,8 +279,8 @@ async def serving(app: Any) -> AsyncIterator[str]:
             started.cancel()
             server.should_exit = True
             await asyncio.wait({running})
-    if guarded.broken is not None:
-        raise guarded.broken
+            if guarded.broken is not None:
+                raise guarded.broken
 
 
 @requirement("CAP-13")
