@@ -305,7 +305,9 @@ async def test_the_library_runs_under_a_real_server(submission: Submission) -> N
         await reads_and_logs_in(client, f"http://{address}")
         await asks_for_files(client)
         await asks_for_much_else(client)
-        async with httpx.AsyncClient(base_url=f"http://{address}", timeout=60) as other:  # it may be hung up on
+        async with httpx.AsyncClient(
+            base_url=f"http://{address}", timeout=60
+        ) as other:  # it may be hung up on
             assert (await ask(other, "GET /crash", 500)).text == "Internal Server Error"
         url = (await ask(client, "GET /books", 200)).json()[0]["url"]
         cover = b"\x00\xff" * 100_000
@@ -317,7 +319,7 @@ async def test_the_library_runs_under_a_real_server(submission: Submission) -> N
 async def refusal(address: str) -> int:
     """The status by which a websocket is refused; 101 where it is not."""
     try:
-        async with connect(f"ws://{address}/ask"):
+        async with connect(f"ws://{address}/ask", open_timeout=60):
             return 101
     except InvalidStatus as refused:
         return refused.response.status_code
@@ -347,6 +349,7 @@ async def test_websockets_work_under_a_real_server(submission: Submission) -> No
             f"ws://{address}/ask",
             subprotocols=[Subprotocol("text"), Subprotocol("json")],
             additional_headers=headers,
+            open_timeout=60,
         ) as reader:
             assert reader.subprotocol == "text"
             assert reader.response is not None
