@@ -171,4 +171,4 @@ def _printable(text: str) -> str:
 
 
 def _is_status(key: object) -> bool:
-    return isinstance(key, int) and not isinstance(key, bool) and 200 <= key <= 999
+    return isinstance(key, int) and 200 <= key <= 999
