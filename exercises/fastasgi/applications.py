@@ -8,14 +8,13 @@ Rule 3: the server's scope is copied once, on entry; what the framework writes, 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from .asgi_types import ASGIApp, Receive, Scope, Send
-from .datastructures import State
-from .errors import ErrorBoundary, ErrorHandler, ExceptionHandlers
-from .lifespan import Hook, Lifespan, Manager
-from .middleware.chain import MiddlewareChain, MiddlewareFunction
+from .errors import ErrorHandler
+from .lifespan import Hook, Manager
+from .middleware.chain import MiddlewareFunction
 from .paths import Converter
 from .routing import APIRouter, RouteDecorators
 
@@ -44,38 +43,11 @@ class FastASGI(RouteDecorators):
         redirect_slashes: bool = True,
         router: APIRouter | None = None,
     ) -> None:
-        if router is not None and (converters or not redirect_slashes):
-            raise ValueError(
-                "converters and redirect_slashes belong to the router: give them to it when you make it"
-            )
-        self.state = State()
-        if router is None:
-            router = APIRouter(converters=converters, redirect_slashes=redirect_slashes)
-        self.router = router
-        self.router.attach()
-        self._lifespan = Lifespan(lifespan, app=self)
-        self._handlers = ExceptionHandlers(exception_handlers)
-        self._inner = ErrorBoundary(self.router, self._handlers)
-        self._chain = MiddlewareChain(self._dispatch)
-        self._app = ErrorBoundary(self._chain, self._handlers, outermost=True, debug=debug)
+        raise NotImplementedError("applications: FastASGI.__init__")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection (ASGI, Applications). Raises what has no handler, and for connections of other kinds."""
-        await self._app(self._entered(scope), receive, send)
-
-    def _entered(self, scope: Scope) -> Scope:
-        """The scope for everything further in: a copy that names the application, with headers to read twice."""
-        entered = {**scope, "fastasgi.app": self}
-        if scope["type"] != "lifespan":
-            entered.pop("fastasgi.root_path", None)  # that of an application around this one
-            entered.setdefault("state", {})
-            if not isinstance(entered.get("headers"), list | tuple):
-                entered["headers"] = [tuple(pair) for pair in entered.get("headers") or ()]
-        return entered
-
-    def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        app = self._lifespan if scope["type"] == "lifespan" else self._inner
-        return app(scope, receive, send)
+        raise NotImplementedError("applications: FastASGI.__call__")
 
     def add_route(
         self,
@@ -86,55 +58,47 @@ class FastASGI(RouteDecorators):
         name: str | None = None,
         priority: int = 0,
     ) -> None:
-        self.router.add_route(path, endpoint, methods=methods, name=name, priority=priority)
+        raise NotImplementedError("applications: FastASGI.add_route")
 
     def add_websocket_route(
         self, path: str, endpoint: Callable[..., Any], *, name: str | None = None, priority: int = 0
     ) -> None:
-        self.router.add_websocket_route(path, endpoint, name=name, priority=priority)
+        raise NotImplementedError("applications: FastASGI.add_websocket_route")
 
     def include_router(self, router: APIRouter, prefix: str = "", *, name: str = "") -> None:
         """Put the routes of a router here, below `prefix`; see `APIRouter.include_router`."""
-        self.router.include_router(router, prefix, name=name)
+        raise NotImplementedError("applications: FastASGI.include_router")
 
     def mount(self, path: str, app: ASGIApp, *, name: str = "") -> None:
         """Have an ASGI application answer everything at `path` and below it; see `Mount`."""
-        self.router.mount(path, app, name=name)
+        raise NotImplementedError("applications: FastASGI.mount")
 
     def url_for(self, name: str, /, **params: Any) -> str:
         """The path of the route called `name`, below this application's root; see `APIRouter.url_for`."""
-        return self.router.url_for(name, **params)
+        raise NotImplementedError("applications: FastASGI.url_for")
 
     def middleware(self, function: M) -> M:
         """A decorator: `async def function(request, call_next)` goes inside of the middleware added before.
 
         Raises RuntimeError once the first connection has come; see `MiddlewareChain.add_function`.
         """
-        self._chain.add_function(function)
-        return function
+        raise NotImplementedError("applications: FastASGI.middleware")
 
     def add_middleware(self, factory: Callable[..., ASGIApp], /, **options: Any) -> None:
         """Put the ASGI middleware `factory(app, **options)` inside of those added before; see `MiddlewareChain.add`."""
-        self._chain.add(factory, **options)
+        raise NotImplementedError("applications: FastASGI.add_middleware")
 
     def on_event(self, event: str) -> Callable[[H], H]:
         """A decorator: the function is a step of `"startup"`, or of `"shutdown"`. Raises ValueError for others."""
-        if event not in ("startup", "shutdown"):
-            raise ValueError(f"there is no event {event!r}: use 'startup' or 'shutdown'")
-        return self._lifespan.on_startup if event == "startup" else self._lifespan.on_shutdown
+        raise NotImplementedError("applications: FastASGI.on_event")
 
     def exception_handler(self, key: int | type[Exception]) -> Callable[[X], X]:
         """A decorator: the function `(request, error)` answers a status or a class of exceptions.
 
         Raises ValueError for a key that is neither; see `ExceptionHandlers`.
         """
-
-        def register(handler: X) -> X:
-            self.add_exception_handler(key, handler)
-            return handler
-
-        return register
+        raise NotImplementedError("applications: FastASGI.exception_handler")
 
     def add_exception_handler(self, key: int | type[Exception], handler: ErrorHandler) -> None:
         """Have `handler(request, error)` answer a status or a class of exceptions; see `ExceptionHandlers.add`."""
-        self._handlers.add(key, handler)
+        raise NotImplementedError("applications: FastASGI.add_exception_handler")

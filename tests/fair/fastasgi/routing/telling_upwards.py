@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 from fastasgi.asgi_types import ASGIApp, Receive, Scope, Send
 from fastasgi.exceptions import HTTPException
 from fastasgi.handlers import Handler, to_response
-from fastasgi.paths import CompiledPath, Converter, compile_path
+from fastasgi.paths import Converter, compile_path
 from fastasgi.requests import HTTPConnection, Request
 from fastasgi.responses import error_response, redirect_response
 from fastasgi.urls import path_under_root
@@ -119,8 +119,8 @@ class Route:
         self.path = path
         self.template = path + "/{path:path}" if self.is_mount else path
         self.templates = tuple(dict.fromkeys([self.template, path]))
-        self.own: CompiledPath = compile_path(path, converters)
-        self.full: CompiledPath = compile_path(self.template, converters)
+        self.own = compile_path(path, converters)
+        self.full = compile_path(self.template, converters)
 
     def match(self, path: str) -> Params | None:
         found = self.full.match(path)

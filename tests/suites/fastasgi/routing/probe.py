@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from typing import Any
 
 from fastasgi.exceptions import HTTPException
@@ -30,16 +29,14 @@ def app(
     redirect_slashes: bool = True,
     late: bool = False,
     later: Tables | None = None,
-    attached: bool = False,
+    asked: str = "",
 ) -> Any:
     """The router "root". With `late`, routers are included before they have routes.
 
-    What is in `later` is added after the router has answered a connection.
+    What is in `later` is added after the router has answered a connection. `asked` is for the reader.
     """
     routers = built(tables, prefixes or {}, late, redirect_slashes=redirect_slashes)
     root = routers["root"]
-    if attached:
-        root.attach()
     if not later:
         return root
 
@@ -54,7 +51,7 @@ def app(
     return grown
 
 
-def choosy(tables: Tables, without: str) -> Any:
+def choosy(tables: Tables, without: str, asked: str = "") -> Any:
     """A router whose `lookup` never gives routes with the template `without`."""
 
     class Choosy(APIRouter):
@@ -70,7 +67,7 @@ def choosy(tables: Tables, without: str) -> Any:
     return root
 
 
-def uploads() -> Any:
+def uploads(asked: str = "") -> Any:
     """A router whose functions read a form; another route tells whether its file is closed."""
     files: list[Any] = []
     router = APIRouter()
@@ -93,7 +90,7 @@ def uploads() -> Any:
     return asked_after
 
 
-def functions() -> Any:
+def functions(asked: str = "") -> Any:
     """A router whose functions return, or raise, something of each kind."""
     router = APIRouter()
 
@@ -170,26 +167,22 @@ def same_objects(tables: Tables, later: Tables) -> dict[str, bool]:
     return told | {"the same after something was added": root.routes is first}
 
 
-def refused(tables: Tables, entry: Entry, attached: bool = False, of: str = "root") -> list[str]:
-    """Add an entry to a table, as the very last thing. Gives the templates of all routes."""
+def added(tables: Tables, entry: Entry, router: str = "root", attached: bool = False) -> list[str]:
+    """Add an entry to a router, as the very last thing. Gives the templates of all routes."""
     routers = built(tables, {}, False)
     if attached:
         routers["root"].attach()
-    add(routers[of], entry, routers)
+    add(routers[router], entry, routers)
     return [route.template for route in routers["root"].routes]
 
 
-def refused_prefix(prefix: str) -> None:
-    APIRouter(prefix)
-
-
-def left_after(tables: Tables, entry: Entry, attached: bool = False, of: str = "root") -> list[str]:
+def left(tables: Tables, entry: Entry, router: str = "root", attached: bool = False) -> list[str]:
     """The templates of all routes after an entry was refused."""
     routers = built(tables, {}, False)
     if attached:
         routers["root"].attach()
     try:
-        add(routers[of], entry, routers)
+        add(routers[router], entry, routers)
     except ValueError:
         return [route.template for route in routers["root"].routes]
     raise LookupError("the entry was not refused")
@@ -200,15 +193,6 @@ def check(tables: Tables, method: str) -> None:
     getattr(built(tables, {}, False)["root"], method)()
 
 
-def included_in(chain: list[str], last: list[str]) -> None:
-    """Routers a, b, c...: each includes the next of `chain`; then the first of `last` includes the second."""
-    routers = {name: APIRouter() for name in {*chain, *last}}
-    for outer, inner in pairwise(chain):
-        routers[outer].include_router(routers[inner])
-    routers[last[0]].include_router(routers[last[1]])
-    assert routers[last[0]].routes == ()
-
-
 def decorated(method: str, path: str, options: dict[str, Any]) -> list[Any]:
     """What a decorator calls, of a class of its own, and whether it gives the function back."""
     calls: list[Any] = []
@@ -217,7 +201,9 @@ def decorated(method: str, path: str, options: dict[str, Any]) -> list[Any]:
         def add_route(
             self, path: str, endpoint: Any, *, methods: Any = ("GET",), name: Any = None, priority: int = 0
         ) -> None:
-            calls.append(["add_route", path, endpoint is function, list(methods), name, priority])
+            names = {method.upper() for method in methods}
+            names |= {"HEAD"} if "GET" in names else set()  # whether a decorator says so or add_route
+            calls.append(["add_route", path, endpoint is function, sorted(names), name, priority])
 
         def add_websocket_route(
             self, path: str, endpoint: Any, *, name: Any = None, priority: int = 0
@@ -247,7 +233,7 @@ def unknown_converter() -> None:
     APIRouter().add_route("/{n:hex}", telling("route"))
 
 
-def with_converters() -> Any:
+def with_converters(asked: str = "") -> Any:
     """Two routers, one in the other, with converters of their own."""
     inner = APIRouter("/{a:hex}", converters={"hex": HEX})
     inner.add_route("/route/{b:hex}", telling("route"), name="route")
@@ -299,6 +285,8 @@ def add(router: Any, entry: Entry, routers: dict[str, Any]) -> None:
         router.add_websocket_route(entry[method], endpoint_of(entry, telling_socket), **options)
     elif method == "mount":
         router.mount(entry[method], application_of(entry, routers), **options)
+    elif method == "APIRouter":
+        APIRouter(entry[method])
     else:
         router.include_router(routers[entry["router"]], entry[method], **options)
 
