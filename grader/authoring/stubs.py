@@ -52,6 +52,9 @@ DATA_BASES = ENUMS | {"NamedTuple", "TypedDict", "Protocol"}
 DATA_DECORATORS = frozenset({"dataclass", "define", "frozen", "mutable"})
 """Decorators of such classes."""
 
+TYPE_VARIABLES = frozenset({"ParamSpec", "TypeVar", "TypeVarTuple"})
+"""What makes a name that only annotations read."""
+
 Drifted = Literal["missing", "differs"]
 
 
@@ -496,7 +499,7 @@ def _names_in_text(text: str) -> set[str]:
 
 
 def _with_imports_pruned(slots: tuple[_Slot, ...]) -> tuple[_Slot, ...]:
-    """The slots with only those imports that what stays reads."""
+    """The slots with only those imports and type variables that what stays reads."""
     while True:
         kept = tuple(slot.statement for slot in slots if slot.statement is not None)
         used = _names_used(kept, exports=True)
@@ -507,7 +510,7 @@ def _with_imports_pruned(slots: tuple[_Slot, ...]) -> tuple[_Slot, ...]:
 
 
 def _prune(statement: cst.BaseStatement | None, used: frozenset[str]) -> cst.BaseStatement | None:
-    """The statement without unused imports, the very same where there is none, or None."""
+    """The statement without what nothing reads, the very same where there is no such thing, or None."""
     match statement:
         case cst.If(body=cst.IndentedBlock(body=body) as block) if is_type_checking(statement):
             left = [(line, _prune(line, used)) for line in body]
@@ -521,6 +524,9 @@ def _prune(statement: cst.BaseStatement | None, used: frozenset[str]) -> cst.Bas
             if last_name(small.module) == "__future__" and not small.relative:
                 return statement
             return _prune_line(statement, small, names, used)
+        case cst.SimpleStatementLine(body=[cst.Assign(value=cst.Call() as call)]):
+            unread = last_name(call) in TYPE_VARIABLES and not used & set(_names_defined(statement))
+            return None if unread else statement
     return statement
 
 

@@ -266,6 +266,27 @@ def test_a_private_name_stays_where_a_public_signature_needs_it() -> None:
     assert '\n_T = TypeVar("_T")\n' in made
 
 
+def test_a_type_variable_that_nothing_reads_goes() -> None:
+    made = stub(
+        """
+        from typing import ParamSpec, TypeVar
+
+        T = TypeVar("T")
+        P = ParamSpec("P")
+
+
+        def same(value: T) -> T:
+            return _helped(value)
+
+
+        def _helped(*args: P.args) -> T:
+            return args[0]
+        """
+    )
+    assert '\nT = TypeVar("T")\n' in made
+    assert "P" not in made.replace('"""', "")
+
+
 def test_every_public_body_is_the_marker() -> None:
     markers = [line.strip() for line in stub(EVERYTHING).splitlines() if "NotImplementedError" in line]
     assert markers == [
