@@ -19,7 +19,9 @@ class Handler:
         self.endpoint = endpoint
         self.signature = signature(endpoint)
         self.parameters = {
-            name: parameter for name, parameter in self.signature.parameters.items() if parameter.kind not in STARS
+            name: parameter
+            for name, parameter in self.signature.parameters.items()
+            if parameter.kind not in STARS
         }
         self.connections = {
             name
