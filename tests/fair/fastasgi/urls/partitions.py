@@ -230,7 +230,7 @@ def escape(text: str, allowed: set[str]) -> str:
             if letter in allowed or (letter == "%" and len(after) == 2 and set(after) <= set(hexdigits)):
                 yield letter
             else:
-                yield "".join(map("%{:02x}".format, letter.encode()))
+                yield "".join(map("%{:02X}".format, letter.encode()))
 
     return "".join(each())
 
