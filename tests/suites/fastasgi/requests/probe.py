@@ -197,7 +197,6 @@ class User:
 
     async def tasks_left(self) -> int:
         """How many tasks have come up since the request was made, and are still there."""
-        await asyncio.sleep(0)
         return len(asyncio.all_tasks() - self._before)
 
 
