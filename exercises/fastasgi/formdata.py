@@ -9,12 +9,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable
 from dataclasses import dataclass
-from typing import BinaryIO, ParamSpec, Self, TypeVar
+from typing import BinaryIO, Self
 
 from .datastructures import Headers, MultiDict
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from enum import Enum
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from .asgi_types import ASGIApp, Receive, Scope, Send
 from .requests import HTTPConnection
 from .status import CloseCode
-
-T = TypeVar("T")
 
 
 class WebSocketDisconnect(Exception):
