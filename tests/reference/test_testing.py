@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import runpy
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -526,6 +527,29 @@ async def test_one_who_waits_for_a_timer_is_not_in_vain() -> None:
             await respond(send, b"late")
 
     assert (await TestClient(app, timeout=None).get("/")).text == "late"
+
+
+async def test_a_timer_that_is_due_just_when_all_wait_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: now)
+
+    def later(rounds: int) -> None:
+        nonlocal now
+        now += 0 if rounds else 1
+        if rounds:
+            loop.call_soon(later, rounds - 1)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        loop.call_later(1, asyncio.current_task().cancel)  # type: ignore[union-attr]
+        loop.call_soon(later, turns)
+        with contextlib.suppress(asyncio.CancelledError):
+            await receive()
+        await respond(send, b"late")
+
+    for turns in range(6):
+        assert (await TestClient(app, timeout=None).get("/")).text == "late"
 
 
 async def test_a_timer_that_was_cancelled_helps_nobody() -> None:

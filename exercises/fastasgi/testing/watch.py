@@ -72,11 +72,12 @@ class Watch:
     def _look(self, rounds: int) -> None:
         waiting = {pause.task for pause in self._pauses if not pause.bell.done()}
         at_work = asyncio.all_tasks() - waiting
-        if not at_work and rounds:
+        in_vain = not at_work and not self._is_timer_running()  # asked in each round: one that is due is in no list
+        if in_vain and rounds:
             asyncio.get_running_loop().call_soon(self._look, rounds - 1)
             return
         self._looking = None
-        if not at_work and not self._is_timer_running():
+        if in_vain:
             self._give_up()
         for task in at_work - set(self._at_work):  # when one of them ends, the others may all be waiting
             self._at_work.add(task)
