@@ -258,11 +258,15 @@ def _raises(name: str) -> Any:
 
 
 def _streams(key: str) -> Any:
-    """Answers by a stream."""
+    """Its response never ends by itself: it waits until the client goes."""
+
+    async def chunks() -> AsyncIterator[str]:
+        yield "one"
+        await asyncio.Event().wait()
 
     async def handler(request: Any, error: Any) -> Any:
         _called.get().append(key)
-        return StreamingResponse(iter(["o", "n", "e"]))
+        return StreamingResponse(chunks())
 
     return handler
 
