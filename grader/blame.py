@@ -19,15 +19,18 @@ Retry = Callable[[Sequence[Exercise]], Report]
 """Judges what was lost again, with these parts of the submission only and the reference's modules for the others."""
 
 
-def with_blame(report: Report, parts: Sequence[Exercise], retry: Retry) -> Report:
+def with_blame(
+    report: Report, parts: Sequence[Exercise], suspects: Sequence[Exercise], retry: Retry
+) -> Report:
     """The report, each requirement that is lost with the ids of the parts that may be at fault.
 
-    One id: this part is. Several: one of them, or how they fit. None: swapping one part does not mend it.
+    `suspects` are those of the parts that are not the reference's, to the letter. One id: this part is. Several: one of
+    them, or how they fit. None: swapping one part does not mend it.
     """
     tried = [entry.id for entry in report.requirements if _is_to_be_tried(entry)]
     mended: dict[str, list[Exercise]] = {name: [] for name in tried}
     if tried:
-        for part in parts:
+        for part in suspects:
             for name in _met(retry([other for other in parts if other is not part])) & mended.keys():
                 mended[name].append(part)
     _narrow(mended, retry)
