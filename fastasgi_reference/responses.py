@@ -46,6 +46,10 @@ class Response:
     Raises ValueError for a status or a header that cannot be sent, TypeError for content of another type.
     """
 
+    status_code: int
+    headers: MutableHeaders
+    background: Background | None
+
     def __init__(
         self,
         content: bytes | str | None = None,

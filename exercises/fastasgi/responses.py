@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 from .asgi_types import Message, Receive, Scope, Send
+from .datastructures import MutableHeaders
 from .exceptions import HTTPException
 
 HeadersLike: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
@@ -33,6 +34,10 @@ class Response:
     `background` is called after the last byte, unless the client went away before.
     Raises ValueError for a status or a header that cannot be sent, TypeError for content of another type.
     """
+
+    status_code: int
+    headers: MutableHeaders
+    background: Background | None
 
     def __init__(
         self,

@@ -107,6 +107,8 @@ def test_any_number_of_http_connections(submission: Submission, times: int, scop
     transcript = submission.converse(scripts, maker="served", size=SIZE)
     assert [Sent(transcript.of(number)).body for number in range(times)] == [content(SIZE)] * times
     assert Sent(play(submission, "late")).body == content(10)
+    old = Script(scope=asgi.http_scope(asgi={"version": "3.0"}))
+    assert Sent(submission.converse(old, maker="served", size=SIZE)).body == content(SIZE)
     refused = submission.converse(Script(scope=scope), maker="served")
     assert refused.sent == []
     with raised("RuntimeError"):
@@ -188,6 +190,28 @@ def test_the_tag_names_a_state_of_the_file(submission: Submission) -> None:
     assert tags["again"] == tags["first"]
     assert tags["a nanosecond later"] != tags["first"], "the file was changed, but its tag is the same"
     assert tags["of another size"] not in (tags["first"], tags["a nanosecond later"])
+
+
+BY_THE_CALLER: list[tuple[Headers, int]] = [
+    ([("if-none-match", '"own"')], 304),
+    ([("if-none-match", "<etag>")], 304),
+    ([("if-match", 'W/"own"')], 412),
+    ([("if-modified-since", EARLIER)], 304),
+    ([("if-unmodified-since", EARLIER)], 200),
+    ([("range", "bytes=0-1"), ("if-range", 'W/"own"')], 200),
+    ([("range", "bytes=0-1"), ("if-range", EARLIER)], 206),
+    ([("range", "bytes=0-1"), ("if-range", DATE)], 200),
+]
+
+
+@requirement("FILE-03")
+@given(case=st.sampled_from(BY_THE_CALLER))
+@each(case=BY_THE_CALLER)
+def test_conditions_go_by_what_the_caller_says(submission: Submission, case: tuple[Headers, int]) -> None:
+    """Preconditions and If-Range are compared with the tag and the date that are sent, the caller's."""
+    headers, status = case
+    own = {"etag": 'W/"own"', "last-modified": EARLIER}
+    assert served(submission, headers=headers, options={"headers": own}).status == status
 
 
 PLAIN = st.text("abcXYZ019 -._()", min_size=1, max_size=10)
@@ -379,6 +403,8 @@ def test_preconditions_in_their_order(
     whole = 206 if ranged and method == "GET" else 200
     expected = precondition(headers)
     assert answer.status == (whole if expected == 200 else expected)
+    if expected == 412:
+        assert answer.values("content-length") in ([], ["0"]), "a 412 has an empty body"
     if expected == 412 or method == "HEAD":
         assert answer.body == b""
 
@@ -574,7 +600,11 @@ PARTS = [("HEAD", [], 200), ("GET", CONDITIONS[1], 304), ("GET", CONDITIONS[2], 
 PARTS += [("GET", CONDITIONS[4], 206), ("GET", CONDITIONS[5], 416)]
 
 
-FORMS = [("Path", 200, None), ("str", 200, {"http.response.push": {}}), ("relative", 404, {})]
+FORMS: list[tuple[str, int, Any]] = [
+    ("Path", 200, None),
+    ("str", 200, {"http.response.push": {}}),
+    ("relative", 404, {}),
+]
 
 
 @requirement("FILE-14")

@@ -35,7 +35,7 @@ def attributes(**arguments: Any) -> dict[str, Any]:
 
 def header_values(name: str, **arguments: Any) -> list[str]:
     """The headers of a name that a response has as soon as it is made."""
-    return responses.Response(**arguments).headers.getlist(name)
+    return list(responses.Response(**arguments).headers.getlist(name))
 
 
 def stream_of_list(**arguments: Any) -> App:

@@ -30,6 +30,7 @@ VALUES = asgi.header_values().map(lambda value: value.decode("latin-1"))
 HEADERS = st.lists(st.tuples(NAMES, VALUES), max_size=5)
 LETTERS = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 CONTENT = st.none() | st.binary(max_size=12) | LETTERS
+SOME = st.sampled_from(["x", "é", b"\xff", "", None])
 STATUSES = st.sampled_from([200, 201, 206, 301, 404, 422, 500, 599, 600, 999])
 
 
@@ -39,7 +40,9 @@ class Sent:
     def __init__(self, transcript: Transcript) -> None:
         _ = transcript.returned
         messages = transcript.sent
-        self.start = next((each for each in messages if each["type"] == "http.response.start"), {})
+        self.start: dict[str, Any] = next(
+            (each for each in messages if each["type"] == "http.response.start"), {}
+        )
         self.status = self.start.get("status")
         self.headers = [(bytes(name), bytes(value)) for name, value in self.start.get("headers", ())]
         bodies = [each.get("body", b"") for each in messages if each["type"] == "http.response.body"]
@@ -197,14 +200,14 @@ def test_only_http_is_answered(submission: Submission, scope: dict[str, Any]) ->
 
 
 @requirement("RESP-03")
-@given(content=CONTENT, status=STATUSES, headers=HEADERS)
+@given(content=SOME, status=st.sampled_from([200, 404]), headers=st.sampled_from([[], [("x-a", "1")]]))
 @example(content="Zoë", status=200, headers=[("x-a", "1")])
 @example(content=b"abc", status=404, headers=[])
 def test_head_gets_the_headers_of_get(
     submission: Submission, content: bytes | str | None, status: int, headers: list[tuple[str, str]]
 ) -> None:
     """HEAD gets the very start that GET gets, content-length included, and no bytes."""
-    arguments = {"content": content, "status_code": status, "headers": headers}
+    arguments: dict[str, Any] = {"content": content, "status_code": status, "headers": headers}
     head, get = sent(submission, method="HEAD", **arguments), sent(submission, **arguments)
     assert get.body == encoded(content)
     assert head.start == get.start
@@ -213,7 +216,9 @@ def test_head_gets_the_headers_of_get(
 
 @requirement("RESP-03")
 @given(
-    content=CONTENT.filter(bool), status=st.sampled_from([204, 304]), when=st.sampled_from(["made", "set"])
+    content=st.sampled_from(["é", b"x"]),
+    status=st.sampled_from([204, 304]),
+    when=st.sampled_from(["made", "set"]),
 )
 @example(content="x", status=204, when="made")
 @example(content="x", status=304, when="made")
@@ -223,7 +228,7 @@ def test_204_and_304_have_nothing(
     submission: Submission, content: bytes | str, status: int, when: str
 ) -> None:
     """204 and 304 have no bytes and no content-length, also where the status is set later."""
-    made_with = {"content": content, "headers": {"content-length": "1", "x-a": "1"}}
+    made_with: dict[str, Any] = {"content": content, "headers": {"content-length": "1", "x-a": "1"}}
     if when == "made":
         answer = sent(submission, status_code=status, **made_with)
     else:
@@ -322,7 +327,7 @@ def test_what_is_changed_before_it_is_sent_counts(
 
 
 @requirement("RESP-05")
-@given(times=st.integers(2, 3), content=st.sampled_from(["x", "é", b"", None]))
+@given(times=st.integers(2, 3), content=SOME)
 @example(times=2, content="x")
 def test_a_response_can_be_sent_again(
     submission: Submission, times: int, content: bytes | str | None
@@ -350,7 +355,7 @@ def test_a_response_can_be_sent_again(
 @example(text="<p>Zoë & co", status=404, value="1")
 def test_text_and_html(submission: Submission, text: str, status: int, value: str) -> None:
     """`text_response` and `html_response` give the text as it is, with their Content-Type."""
-    arguments = {"status_code": status, "headers": [("x-a", value)]}
+    arguments: dict[str, Any] = {"status_code": status, "headers": [("x-a", value)]}
     for kind in ("text", "html"):
         answer = sent(submission, kind, **{kind: text}, **arguments)
         expected = TEXT if kind == "text" else "text/html; charset=utf-8"
@@ -618,15 +623,22 @@ def test_what_is_no_cookie_is_refused(submission: Submission, bad: dict[str, Any
     assert submission.call("refused_cookie", **{"key": "k", "value": "v", **bad}) == ["ValueError", []]
 
 
+OF_A_COOKIE: list[dict[str, Any]] = [
+    {},
+    {"path": None, "samesite": None},
+    {"path": "/x", "domain": "a.example"},
+    {"samesite": "strict", "httponly": True},
+    {"secure": True},
+    {"secure": True, "partitioned": True},
+    {"secure": True, "httponly": True, "samesite": "none", "partitioned": True},
+]
+
+
 @requirement("RESP-10")
-@given(options=options())
-@example(options={})
-@example(options={"path": None, "samesite": None})
-@example(options={"path": "/x", "domain": "a.example"})
-@example(options={"secure": True, "httponly": True, "samesite": "none", "partitioned": True})
+@given(options=st.sampled_from(OF_A_COOKIE))
+@each(options=OF_A_COOKIE)
 def test_a_cookie_is_deleted_by_its_attributes(submission: Submission, options: dict[str, Any]) -> None:
     """`delete_cookie` adds an empty cookie that is over, with the attributes that it is given."""
-    options = {name: value for name, value in options.items() if name not in ("max_age", "expires")}
     [cookie] = submission.call("deleted", key="k", **options)
     over = {"max-age": "0", "expires": "Thu, 01 Jan 1970 00:00:00 GMT"}
     assert parsed(cookie) == ("k=", over | expected_attributes(options))
@@ -693,7 +705,7 @@ def step(kind: str, *args: int, fails: bool = False, **kwargs: int) -> dict[str,
 
 
 @requirement("RESP-11")
-@given(steps=st.lists(STEPS, max_size=4), times=st.sampled_from([1, 2]))
+@given(steps=st.lists(STEPS, max_size=3), times=st.sampled_from([1, 2]))
 @example(steps=[step("coroutine function", 1, a=2), step("plain", 3, b=4)], times=1)
 @example(steps=[step("plain"), step("coroutine function")], times=2)
 @example(steps=[step("plain"), step("plain", fails=True), step("coroutine function")], times=1)
@@ -914,7 +926,7 @@ def test_a_stream_that_nobody_wants_is_only_closed(
 ) -> None:
     """HEAD, 204 and 304 get no bytes: the iterator is asked for nothing, and closed."""
     method, status = case
-    arguments = {"status_code": status, "headers": {"x-a": "1", "content-length": "1"}}
+    arguments: dict[str, Any] = {"status_code": status, "headers": {"x-a": "1", "content-length": "1"}}
     assert Sent(stream(submission, form, [b"a"])).body == b"a"
     transcript = stream(submission, form, [b"a"], version=version, method=method, **arguments)
     answer = Sent(transcript)
