@@ -188,6 +188,27 @@ class Watching:
             raise
 
 
+def seeing(asked: str = "") -> Any:
+    """An application whose outermost middleware sends what it sees of the scope."""
+    application = FastASGI()
+    add_routes(application, [])
+
+    def factory(app: Any) -> Any:
+        async def middleware(scope: Any, receive: Any, send: Any) -> None:
+            seen = {
+                "names the application": scope.get("fastasgi.app") is application,
+                "state": scope.get("state", "(absent)"),
+                "headers": [list(pair) for pair in scope.get("headers", [])],
+            }
+            await send({"type": "probe.scope", "seen": seen})
+            await app(scope, receive, send)
+
+        return middleware
+
+    application.add_middleware(factory)
+    return application
+
+
 def handler_of(name: str, journal: Journal) -> Any:
     async def handler(request: Any, error: Any) -> Any:
         journal.append(f"handler for {name}")
@@ -243,11 +264,12 @@ def everything(asked: str = "") -> Any:
     application.include_router(inner, "/inner", name="in")
     application.mount("/child", child, name="child")
 
-    async def socket(websocket: WebSocket, room: str) -> None:
+    async def socket(websocket: WebSocket, room: str = "of a route with a lower priority") -> None:
         await websocket.accept()
         await websocket.send_json({"room": room})
 
-    application.add_websocket_route("/ws/{room}", socket, name="ws")
+    application.add_websocket_route("/ws/{other}", socket, name="low")
+    application.add_websocket_route("/ws/{room}", socket, name="ws", priority=1)
     decorate: Any = application.post("/posted", name="posted", priority=2)
     posted: Any = decorate(lambda: "posted")
     assert posted() == "posted", "a decorator does not give the function back"
