@@ -672,8 +672,9 @@ def test_where_a_redirect_leads(submission: Submission, asked: tuple[str, str | 
     }
     came = ask(submission, request(path, root_path=root), tables=tables)
     assert decoded(came) == redirect(location)
-    came = ask(submission, request(path, root_path=root, query_string=b"x=1&y=%20+%2B"), tables=tables)
-    assert decoded(came) == redirect(location, b"x=1&y=%20+%2B")
+    query = b"x=1&y=%20+%2B;z=/:@!$'()*,?"
+    came = ask(submission, request(path, root_path=root, query_string=query), tables=tables)
+    assert decoded(came) == redirect(location, query)
     inside = ask(submission, request(path, root_path=root, **APPLICATION), tables=tables)
     assert decoded(inside) == redirect(location), "a redirect is sent inside an application, too"
 
@@ -1102,20 +1103,24 @@ def test_check_finds_parameters_that_nobody_can_fill(submission: Submission, kin
 
 
 @requirement("ROUTE-12")
-def test_a_bare_router_finds_out_at_the_next_connection(submission: Submission) -> None:
+@for_each(where=["root", "inner", "root, later", "inner, later"])
+def test_a_bare_router_finds_out_at_the_next_connection(submission: Submission, where: str) -> None:
     """What nobody has checked is checked when a connection comes, whichever it is: ValueError, and nothing is sent."""
-    fine: Tables = {"root": [{"add_route": "/fine", "name": "fine"}]}
-    wrong: Tables = {"root": [*fine["root"], {"add_route": "/x", "function": "(a)"}]}
+    table, _, later = where.partition(", ")
+    fine: Tables = {
+        "root": [{"add_route": "/fine", "name": "fine"}, {"include_router": "/in", "router": "inner"}],
+        "inner": [{"add_route": "/{a}", "function": "(a)", "name": "a"}],
+    }
+    wrong: Entry = {"add_route": "/x", "function": "(a)"}
     assert ask(submission, request("/fine"), tables=fine).get("route") == "fine"
-    later: Tables = {"root": [wrong["root"][1]]}
     for script in (request("/fine"), socket("/nowhere")):
-        for transcript in (
-            play(submission, script, tables=wrong),
-            play(submission, script, tables=fine, later=later),
-        ):
-            assert transcript.sent == []
-            with raised("ValueError"):
-                _ = transcript.returned
+        if later:
+            transcript = play(submission, script, tables=fine, later={table: [wrong]})
+        else:
+            transcript = play(submission, script, tables={**fine, table: [*fine[table], wrong]})
+        assert transcript.sent == []
+        with raised("ValueError"):
+            _ = transcript.returned
 
 
 # --- ROUTE-13: converters -------------------------------------------------------------------------------------
