@@ -18,6 +18,8 @@ from fastasgi.datastructures import Headers, MutableHeaders
 from fastasgi.exceptions import HTTPException
 
 App = Callable[..., Awaitable[Any]]
+TURNS = 5
+"""Turns of the event loop after which a task that was cancelled is over."""
 
 
 # --- responses whose body is at hand ------------------------------------------------------------------------
@@ -216,9 +218,14 @@ class Log:
                     raise
                 self.words.append(f"{what} sent")
 
+            before = asyncio.all_tasks()
             try:
                 return await made(scope, receive, noting)
             finally:
+                for _ in range(TURNS):  # one that was cancelled may need some
+                    await asyncio.sleep(0)
+                if asyncio.all_tasks() - before:
+                    self.words.append("task left running")
                 await send({"type": "probe.log", "log": list(self.words)})
 
         return app

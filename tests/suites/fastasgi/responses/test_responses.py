@@ -649,9 +649,12 @@ def test_a_cookie_is_deleted_by_its_attributes(submission: Submission, options: 
 # --- RESP-11: background ------------------------------------------------------------------------------------
 
 
-def log_of(transcript: Transcript, *, without: str = "closed") -> list[str]:
-    """What was done, in order, but for closings."""
-    return [word for word in whole_log(transcript) if word != without]
+LEFT = "task left running"
+
+
+def log_of(transcript: Transcript) -> list[str]:
+    """What was done, in order, but for closings, and for what was left behind."""
+    return [word for word in whole_log(transcript) if word not in ("closed", LEFT)]
 
 
 def whole_log(transcript: Transcript) -> list[str]:
@@ -963,6 +966,7 @@ def test_a_stream_stops_when_the_client_is_gone(
         "chunk asked for",
     ]
     assert "closed" in whole_log(transcript), "the iterator was not closed"
+    assert LEFT not in whole_log(transcript), "a task of yours outlives the call"
 
 
 @requirement("RESP-14")
@@ -999,5 +1003,6 @@ def test_a_client_that_stays_gets_all(
     transcript = stream(submission, form, [b"a", b"b"], version=version, script=script)
     assert Sent(transcript).body == b"ab"
     assert log_of(transcript)[-2:] == ["end sent", "background run"], "all was sent: the background is run"
+    assert LEFT not in whole_log(transcript), "a task of yours outlives the call, and waits for receive()"
     if version in NEW:
         assert transcript.received == [], "under this server, receive() must not be called"
