@@ -997,8 +997,9 @@ def test_messages_of_either_kind_are_echoed(
         for kind, each in sent
     ]
     echoed = play(submission, "sockets", socket("/echo", *events, GONE), complete=False)
+    assert kinds(echoed) == ["websocket.accept", *["websocket.send"] * len(sent)]
     data = [
-        next((key, message[key]) for key in ("text", "bytes") if message.get(key) is not None)
+        ("bytes", message["bytes"]) if message.get("text") is None else ("text", message["text"])
         for message in echoed.sent[1:]
     ]
     assert data == sent

@@ -19,7 +19,7 @@ import uvicorn
 from hypothesis import example, given
 from hypothesis import strategies as st
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
 from grader.suite import Submission, requirement
@@ -333,12 +333,29 @@ async def refusal(address: str) -> int:
             return 101
     except InvalidStatus as refused:
         return refused.response.status_code
+    except InvalidHandshake as refused:
+        raise AssertionError(
+            f"a websocket must be refused by a response, but the client says: {refused}"
+        ) from None
 
 
-async def closing(client: ClientConnection) -> Any:
-    """The code and the reason with which the server closes; a message that comes instead."""
+@asynccontextmanager
+async def reading(address: str, headers: dict[str, str]) -> AsyncIterator[ClientConnection]:
+    """A websocket of whoever these headers belong to, which has to be accepted and to stay open."""
+    protocols = [Subprotocol("text"), Subprotocol("json")]
     try:
-        return await client.recv()
+        async with connect(
+            f"ws://{address}/ask", subprotocols=protocols, additional_headers=headers, open_timeout=60
+        ) as reader:
+            yield reader
+    except (InvalidHandshake, ConnectionClosed) as error:
+        raise AssertionError(f"a real client could not go on with its websocket: {error}") from error
+
+
+async def next_of(reader: ClientConnection) -> Any:
+    """The next message; where the server closes instead, the code and the reason."""
+    try:
+        return await reader.recv()
     except ConnectionClosed as closed:
         return closed.rcvd and (closed.rcvd.code, closed.rcvd.reason)
 
@@ -356,16 +373,13 @@ async def test_websockets_work_under_a_real_server(submission: Submission) -> No
         await ask(client, "POST /login", 303, data={"name": "Ada"})
         headers = {"cookie": f"session={client.cookies['session']}"}
         assert await refusal(address) == 401
-        async with connect(
-            f"ws://{address}/ask",
-            subprotocols=[Subprotocol("text"), Subprotocol("json")],
-            additional_headers=headers,
-            open_timeout=60,
-        ) as reader:
+        async with reading(address, headers) as reader:
             assert reader.subprotocol == "text"
             assert reader.response is not None
             assert reader.response.headers["x-reader"] == "Ada"
             await reader.send("1")
-            assert json.loads(await reader.recv()) == {"title": "é", "author": None}
+            answer = await next_of(reader)
+            assert isinstance(answer, str), f"an answer in JSON must come, but {answer!r} came"
+            assert json.loads(answer) == {"title": "é", "author": None}
             await reader.send(b"2")
-            assert await closing(reader) == (4004, "there is no book 2")
+            assert await next_of(reader) == (4004, "there is no book 2")
