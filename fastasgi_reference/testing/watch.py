@@ -72,7 +72,9 @@ class Watch:
     def _look(self, rounds: int) -> None:
         waiting = {pause.task for pause in self._pauses if not pause.bell.done()}
         at_work = asyncio.all_tasks() - waiting
-        in_vain = not at_work and not self._is_timer_running()  # asked in each round: one that is due is in no list
+        in_vain = (
+            not at_work and not self._is_timer_running()
+        )  # asked in each round: one that is due is in no list
         if in_vain and rounds:
             asyncio.get_running_loop().call_soon(self._look, rounds - 1)
             return
