@@ -529,7 +529,10 @@ async def test_one_who_waits_for_a_timer_is_not_in_vain() -> None:
     assert (await TestClient(app, timeout=None).get("/")).text == "late"
 
 
-async def test_a_timer_that_is_due_just_when_all_wait_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_timer_that_is_due_just_when_all_wait_counts(
+    monkeypatch: pytest.MonkeyPatch, turns: int
+) -> None:
     loop = asyncio.get_running_loop()
     now = loop.time()
     monkeypatch.setattr(loop, "time", lambda: now)
@@ -548,8 +551,7 @@ async def test_a_timer_that_is_due_just_when_all_wait_counts(monkeypatch: pytest
             await receive()
         await respond(send, b"late")
 
-    for turns in range(6):
-        assert (await TestClient(app, timeout=None).get("/")).text == "late"
+    assert (await TestClient(app, timeout=None).get("/")).text == "late"
 
 
 async def test_a_timer_that_was_cancelled_helps_nobody() -> None:
