@@ -26,13 +26,14 @@ CONSTRUCTORS = frozenset({"__init__", "__post_init__", "__init_subclass__"})
 def trivial_submissions(course: Course, exercise: Exercise) -> tuple[Submission, ...]:
     """Submissions that return None, return the argument, or raise an exception that is documented."""
     sources = {path: file.read_text(encoding="utf-8") for path, file in course.answers(exercise).items()}
+    stubs = {path: cst.parse_module(make_stub(source, exercise.name)) for path, source in sources.items()}
     raised = sorted({name for source in sources.values() for name in exceptions_of(source)})
     behaviours = [Behaviour("returns None"), Behaviour("returns its argument")]
     behaviours += [Behaviour(f"raises {name}", name) for name in raised]
     return tuple(
         of_files(
             f"every function {behaviour.words}",
-            {path: trivial(source, exercise.name, behaviour).encode() for path, source in sources.items()},
+            {path: trivial(stubs[path], source, behaviour).encode() for path, source in sources.items()},
         )
         for behaviour in behaviours
     )
@@ -46,11 +47,9 @@ class Behaviour:
     exception: str = ""
 
 
-def trivial(source: str, name: str, behaviour: Behaviour) -> str:
+def trivial(stub: cst.Module, source: str, behaviour: Behaviour) -> str:
     """The stub of a solution's source, with bodies that behave so."""
-    stub = cst.parse_module(make_stub(source, name)).visit(_Bodies(behaviour))
-    assert isinstance(stub, cst.Module)
-    code = stub.code
+    code = stub.visit(_Bodies(behaviour)).code
     if behaviour.exception:
         code += "".join(f"\n{line}\n" for line in _imports_of(behaviour.exception, source))
     return code

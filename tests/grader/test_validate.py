@@ -10,6 +10,7 @@ import libcst
 import pytest
 
 from grader.authoring.problem import Problem
+from grader.authoring.stubs import make_stub
 from grader.authoring.trivial import Behaviour, exceptions_of, trivial, trivial_submissions
 from grader.authoring.validate import fair_solutions, render, validate, validate_course
 from grader.course import Course, Exercise
@@ -365,6 +366,11 @@ def test_the_exceptions_are_those_documented_or_raised() -> None:
     assert exceptions_of(SOURCE) == ("GoneError", "KeyError", "NotFoundError", "OSError")
 
 
+def stub_of(source: str) -> libcst.Module:
+    """The stub of a solution, parsed."""
+    return libcst.parse_module(make_stub(source, "box"))
+
+
 @pytest.mark.parametrize(
     ("behaviour", "bodies"),
     [
@@ -374,7 +380,7 @@ def test_the_exceptions_are_those_documented_or_raised() -> None:
     ],
 )
 def test_every_body_behaves_as_it_is_told(behaviour: Behaviour, bodies: list[str]) -> None:
-    made = trivial(SOURCE, "box", behaviour)
+    made = trivial(stub_of(SOURCE), SOURCE, behaviour)
     lines = [line.strip() for line in made.splitlines()]
     assert [line for line in lines if line.startswith(("return", "raise"))] == bodies
     assert "NotImplementedError" not in made
@@ -382,7 +388,7 @@ def test_every_body_behaves_as_it_is_told(behaviour: Behaviour, bodies: list[str
 
 
 def test_an_exception_that_is_imported_is_imported_again() -> None:
-    made = trivial(SOURCE, "box", Behaviour("raises NotFoundError", "NotFoundError"))
+    made = trivial(stub_of(SOURCE), SOURCE, Behaviour("raises NotFoundError", "NotFoundError"))
     assert "from elsewhere import NotFoundError" in made
 
 
