@@ -382,4 +382,4 @@ def _points(report: Report, shown: RequirementResult | None, width: int) -> Rend
 
 def _told_in_the_list(entry: RequirementResult) -> str:
     names = " or ".join(name.rsplit("/", 1)[-1] for name in entry.at_fault)
-    return visible(entry.sentence) + (f" ({names})" if names else "")
+    return (f"{names}: " if names else "") + visible(entry.sentence)

@@ -17,7 +17,7 @@ from grader.authoring.validate import validate
 from grader.cli import run
 from grader.cli.context import Setting
 from grader.course import Course, CourseError
-from grader.grading import Options, judge
+from grader.grading import Options, Step, judge
 from grader.outputs.place import place_of
 from grader.outputs.screen import Screen
 from grader.outputs.terminal import show_report
@@ -222,6 +222,16 @@ def test_the_files_of_all_parts_are_judged_together(judged: Judged) -> None:
 def test_the_module_at_fault_is_named(judged: Judged) -> None:
     assert faults(judged(shapes=ADDING)) == dict.fromkeys(("WHOLE-01", "WHOLE-02"), ("fastasgi/shapes",))
     assert faults(judged(sizes=NO_SQUARES)) == {"WHOLE-02": ("fastasgi/sizes",)}
+
+
+def test_each_swap_is_told(course: Course) -> None:
+    files = {"fastasgi/sizes.py": NO_SQUARES.encode(), "fastasgi/shapes.py": LENIENT.encode()}
+    steps: list[Step] = []
+    judge(
+        course, course.exercise("whole"), of_files("one", files), Options(profile="watch"), steps.append
+    )  # fmt: skip
+    assert [(step.done, step.planned) for step in steps if not step.requirement] == [(1, 2), (2, 2)]
+    assert [(step.done, step.planned) for step in steps if step.requirement] == [(1, 2), (2, 2)]
 
 
 def test_of_two_that_would_mend_it_the_one_that_is_wrong_alone_is_named(judged: Judged) -> None:
