@@ -15,8 +15,10 @@ AGES = 10.0**6
 
 
 @pytest.fixture
-def loop() -> Iterator[VirtualTimeLoop]:
-    """A loop that stalls when it is idle for good."""
+def loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[VirtualTimeLoop]:
+    """A loop that stalls when it is idle for good. It sees no threads that other tests, or libraries, have left."""
+    every, before = threading.enumerate, set(threading.enumerate())
+    monkeypatch.setattr(threading, "enumerate", lambda: [each for each in every() if each not in before])
     made = VirtualTimeLoop()
     asyncio.set_event_loop(made)
     made.on_idle = stall_when_idle
