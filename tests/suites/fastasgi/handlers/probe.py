@@ -8,6 +8,7 @@ Rule 3: nothing is judged here.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import threading
@@ -57,10 +58,15 @@ def _function(signature: str, plain: bool = False) -> Callable[..., Any]:
 # --- what a function is called with -------------------------------------------------------------------------
 
 
-async def called_with(signature: str, params: dict[str, Any], kind: str = "Request") -> dict[str, Any]:
-    """What `async def endpoint(<signature>)` is called with for a connection, and these parameters of the path."""
+async def called_with(
+    signature: str, params: dict[str, Any], kind: str = "Request", plain: bool = False
+) -> dict[str, Any]:
+    """What `async def endpoint(<signature>)` is called with for a connection, and these parameters of the path.
+
+    If it is `plain`, `def endpoint(<signature>)`.
+    """
     connection = _connection(kind)
-    arguments = await Handler(_function(signature), KINDS[kind])(connection, params)
+    arguments = await Handler(_function(signature, plain), KINDS[kind])(connection, params)
     return {name: THE_CONNECTION if value is connection else value for name, value in arguments.items()}
 
 
@@ -210,14 +216,33 @@ PLACES: dict[str, Callable[[], Any]] = {
 
 
 async def where(function: str) -> dict[str, Any]:
-    """Where a function runs, and what it sees of a context variable that its caller has set to ada."""
+    """Where a function is called and runs, and what it sees of a context variable that its caller has set to ada."""
     token = USER.set("ada")
     try:
-        found = await Handler(PLACES[function], Request)(_connection("Request"), {})
+        with _threads_counted() as asked:
+            found = await Handler(PLACES[function], Request)(_connection("Request"), {})
     finally:
         USER.reset(token)
-    on_loop = found["thread"] == threading.get_ident()
-    return {"runs": "on the event loop" if on_loop else "in a thread", "user": found["user"]}
+    places = {True: "on the event loop", False: "in a thread"}
+    runs = places[found["thread"] == threading.get_ident()]
+    return {"called": places[not asked], "runs": runs, "user": found["user"]}
+
+
+@contextlib.contextmanager
+def _threads_counted() -> Iterator[list[Any]]:
+    """Gives a list of what threads are asked to do as long as this lasts."""
+    loop: Any = asyncio.get_running_loop()
+    run, asked = loop.run_in_executor, []
+
+    def counted(executor: Any, function: Any, *args: Any) -> Any:
+        asked.append(function)
+        return run(executor, function, *args)
+
+    loop.run_in_executor = counted
+    try:
+        yield asked
+    finally:
+        del loop.run_in_executor
 
 
 class Trouble(Exception):

@@ -87,9 +87,11 @@ def filled(parameters: Sequence[Param], given_values: dict[str, Any]) -> dict[st
 GIVEN = st.dictionaries(st.sampled_from("abcde"), st.integers(0, 9), max_size=4)
 
 
-def called_with(submission: Submission, signature: str, params: dict[str, Any], kind: str = "Request") -> Any:
-    """What a function of that signature is called with."""
-    return submission.call("called_with", signature=signature, params=params, kind=kind)
+def called_with(
+    submission: Submission, signature: str, params: dict[str, Any], kind: str = "Request", **options: bool
+) -> Any:
+    """What a function of that signature is called with; it is an `async def`, or a `def` with `plain=True`."""
+    return submission.call("called_with", signature=signature, params=params, kind=kind, **options)
 
 
 # --- CALL-01: the path's parameters -------------------------------------------------------------------------
@@ -137,6 +139,7 @@ OTHERS = [
     "int",
     "'object'",
     "'MyRequest'",
+    "'RequestX'",
     "'models.User'",
     "'list[Request]'",
     "None",
@@ -245,7 +248,9 @@ def test_the_connection_has_its_place_and_stars_get_nothing(
     submission: Submission, signature: str, params: dict[str, Any], found: dict[str, Any]
 ) -> None:
     """The connection may be at any place; `*args` and `**kwargs` get nothing, whatever they are called."""
-    assert called_with(submission, signature, params) == found | {"request": THE_CONNECTION}
+    for plain in (False, True):
+        received = called_with(submission, signature, params, plain=plain)
+        assert received == found | {"request": THE_CONNECTION}
 
 
 # --- CALL-05: check -----------------------------------------------------------------------------------------
@@ -352,16 +357,19 @@ def test_what_cannot_be_called_is_no_handler(submission: Submission, endpoint: s
 
 @requirement("CALL-07")
 @pytest.mark.parametrize(
-    ("function", "place"),
+    ("function", "called", "runs"),
     [
-        ("async def", "on the event loop"),
-        ("def", "in a thread"),
-        ("a plain decorator around async def", "on the event loop"),
+        ("async def", "on the event loop", "on the event loop"),
+        ("def", "in a thread", "in a thread"),
+        ("a plain decorator around async def", "in a thread", "on the event loop"),
     ],
 )
-def test_a_plain_function_runs_in_a_thread(submission: Submission, function: str, place: str) -> None:
-    """A coroutine runs on the event loop, a plain function in a thread, and both see their caller's context."""
-    assert submission.call("where", function=function) == {"runs": place, "user": "ada"}
+def test_a_plain_function_runs_in_a_thread(
+    submission: Submission, function: str, called: str, runs: str
+) -> None:
+    """A coroutine never needs a thread, a plain function runs in one, and both see their caller's context."""
+    found = submission.call("where", function=function)
+    assert found == {"called": called, "runs": runs, "user": "ada"}
 
 
 @requirement("CALL-07")
