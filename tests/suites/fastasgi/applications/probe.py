@@ -263,8 +263,13 @@ def everything(asked: str = "") -> Any:
     application.add_route("/{word}", lambda: "high", name="word", priority=1, methods=["PUT"])
     application.include_router(inner, "/inner", name="in")
     application.mount("/child", child, name="child")
+    unnamed, bare = FastASGI(), APIRouter()
+    unnamed.add_route("/x", lambda: "unnamed", name="x of a mount without a name")
+    application.mount("/unnamed", unnamed)
+    bare.add_route("/bare", lambda: "bare", name="bare")
+    application.include_router(bare)
 
-    async def socket(websocket: WebSocket, room: str = "of a route with a lower priority") -> None:
+    async def socket(websocket: WebSocket, room: str = "of a route that comes later") -> None:
         await websocket.accept()
         await websocket.send_json({"room": room})
 
@@ -273,6 +278,10 @@ def everything(asked: str = "") -> Any:
     decorate: Any = application.post("/posted", name="posted", priority=2)
     posted: Any = decorate(lambda: "posted")
     assert posted() == "posted", "a decorator does not give the function back"
+    application.add_route("/tie/{first}", lambda: "first")
+    application.get("/tie/{second}")(lambda: "second")
+    application.add_websocket_route("/tie/{room}", socket)
+    application.websocket("/tie/{second}")(socket)
     added: list[int] = []
 
     async def growing(scope: Any, receive: Any, send: Any) -> None:

@@ -215,16 +215,20 @@ def chosen(names: Sequence[str]) -> st.SearchStrategy[list[str]]:
         ("GET", "/child/x", 200, "child"),
         ("POST", "/posted", 200, "posted"),
         ("GET", "/later", 200, "later"),
+        ("GET", "/bare", 200, "bare"),
+        ("GET", "/unnamed/x", 200, "unnamed"),
+        ("GET", "/tie/x", 200, "first"),
         ("GET", "/nowhere", 405, "Method Not Allowed"),
         ("GET", "/no/where", 404, "Not Found"),
     ]
 )
 def test_what_is_added_is_answered(submission: Submission, asked: tuple[str, str, int, str]) -> None:
-    """Routes of every kind, with their options, are answered; also those added after a first connection."""
+    """Routes of every kind, with options and without, are answered; also those added after a first connection."""
     method, path, status, body = asked
     assert ask(submission, request(path, method), "everything") == {"status": status, "body": body}
-    room = data_of(play(submission, socket("/ws/7"), "everything"))
-    assert room == {"room": "7"}, "the WebSocket route did not answer"
+    for place in ("/ws/7", "/tie/7"):
+        room = data_of(play(submission, socket(place), "everything"))
+        assert room == {"room": "7"}, f"the WebSocket route that comes first did not answer at {place}"
 
 
 @requirement("APPL-01")
@@ -234,6 +238,8 @@ def test_what_is_added_is_answered(submission: Submission, asked: tuple[str, str
         ("word", {"word": "a b"}, "/a%20b"),
         ("in:x", {}, "/inner/x"),
         ("child:x", {}, "/child/x"),
+        ("bare", {}, "/bare"),
+        ("x of a mount without a name", {}, "/unnamed/x"),
         ("ws", {"room": "r"}, "/ws/r"),
         ("posted", {}, "/posted"),
     ]
