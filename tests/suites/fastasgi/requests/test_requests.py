@@ -851,6 +851,7 @@ def test_receive_waits_until_the_client_goes(submission: Submission) -> None:
 )
 @example(parts=[b"a", b"b"], begin=["begin reading", "begin receive()"], reading="stream()", slow=False)
 @example(parts=[b"a", b"b"], begin=["begin receive()", "begin reading"], reading="stream()", slow=False)
+@example(parts=[b"a"], begin=["begin receive()", "begin reading"], reading="body()", slow=False)
 @example(parts=[b"a"], begin=["begin reading", LOOK, "begin receive()"], reading="body()", slow=False)
 @example(
     parts=[b"a", b"b"], begin=[LOOK, "begin receive()", LOOK, "begin reading"], reading="body()", slow=True
