@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
@@ -16,7 +16,7 @@ from typing import Any
 
 from fastasgi.middleware.chain import MiddlewareChain
 from fastasgi.requests import Request
-from fastasgi.responses import Response, text_response
+from fastasgi.responses import Response, StreamingResponse, text_response
 
 App = Callable[..., Awaitable[Any]]
 NOTE = "probe.note"
@@ -36,7 +36,7 @@ class Failure(Exception):
 
 
 def inner(messages: Sequence[dict[str, Any]] = ANSWER, **does: Any) -> App:
-    """An application that sends these messages.
+    """An application that sends these messages, when it has received so many events as `receives` says.
 
     `raises` after so many of them, `notes` each before it is sent, `waits` for ever before the last note, `works` a
     while after the last message. Of what it is sent it notes errors, of a cancellation that it came.
@@ -45,6 +45,8 @@ def inner(messages: Sequence[dict[str, Any]] = ANSWER, **does: Any) -> App:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         note = scope[NOTE]
         await note(does.get("name", "app"))
+        for _ in range(does.get("receives", 0)):
+            await receive()
         try:
             await answer(note, send)
         except asyncio.CancelledError:
@@ -346,6 +348,19 @@ def returning(value: Any, outside: int = 0) -> App:
 
 def returning_response(status: int, headers: list[Any], body: bytes) -> App:
     return returning(Response(body, status, [tuple(pair) for pair in headers]))
+
+
+def streaming(outside: int = 0) -> App:
+    """A function that answers with a stream, of which no more than one piece ever comes."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"one"
+        await asyncio.Event().wait()
+
+    async def streams(request: Any, call_next: Any) -> Any:
+        return StreamingResponse(pieces())
+
+    return noted(chain_of(inner(), *[passes] * outside, streams))
 
 
 def changing(messages: list[dict[str, Any]], changes: list[list[Any]], functions: int = 1) -> App:

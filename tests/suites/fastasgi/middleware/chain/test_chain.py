@@ -387,6 +387,15 @@ def test_a_response_is_sent_as_it_is(
     assert body(transcript) == content
 
 
+@requirement("CHAIN-07")
+def test_a_stream_learns_that_the_client_is_gone(submission: Submission) -> None:
+    """A response needs a `receive`: before ASGI 2.4 a stream learns by it that the client is gone."""
+    scope = asgi.http_scope(asgi={"version": "3.0", "spec_version": "2.3"})
+    transcript = request(submission, "streaming", scope=scope, events=asgi.request_events([b""]))
+    assert transcript.returned is None
+    assert sent(transcript)[0]["status"] == 200
+
+
 # ---- CHAIN-08: the response of call_next ---------------------------------------------------------
 
 
@@ -601,6 +610,11 @@ def test_an_application_without_a_response_is_an_error(
     assert sent(answered) == [*before, START, LAST]
     with raised("RuntimeError"):
         _ = request(submission, "passing", messages=before, functions=functions).returned
+    events = asgi.request_events([b"body"])
+    with raised("RuntimeError"):
+        _ = request(submission, "passing", messages=before, receives=1, events=events).returned
+    gone = request(submission, "passing", messages=before, receives=2, events=events)
+    assert gone.raised is not None, "without a response, call_next raises, whatever the reason"
 
 
 # ---- CHAIN-13: the request -----------------------------------------------------------------------
