@@ -9,13 +9,15 @@ Rule 2: the functions tell what they were called with; nothing is judged here.
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from fastasgi.exceptions import HTTPException
 from fastasgi.paths import Converter
 from fastasgi.requests import Request
+from fastasgi.responses import StreamingResponse
 from fastasgi.routing import APIRouter, RouteDecorators
 from fastasgi.websockets import WebSocket
 
@@ -91,8 +93,11 @@ def uploads(asked: str = "") -> Any:
 
 
 def functions(asked: str = "") -> Any:
-    """A router whose functions return, or raise, something of each kind."""
+    """A router whose functions return, or raise, something of each kind; one is an object of a router further in."""
     router = APIRouter()
+    inner = APIRouter("/inner")
+    inner.add_route("/{word}", Answering())
+    router.include_router(inner)
 
     @router.get("/plain/{number:int}/{word}")
     def plain(word: str, number: int, other: str = "default") -> list[Any]:
@@ -101,6 +106,10 @@ def functions(asked: str = "") -> Any:
     @router.get("/text")
     async def text() -> str:
         return "some text"
+
+    @router.get("/news")
+    async def news() -> StreamingResponse:
+        return StreamingResponse(one_and_no_more())
 
     @router.get("/error")
     async def error() -> None:
@@ -111,6 +120,18 @@ def functions(asked: str = "") -> Any:
         raise HTTPException(418)
 
     return router
+
+
+async def one_and_no_more() -> AsyncIterator[bytes]:
+    yield b"one"
+    await asyncio.Event().wait()
+
+
+class Answering:
+    """An object that answers as a function does."""
+
+    async def __call__(self, word: str) -> str:
+        return word
 
 
 async def quietly(router: Any) -> None:
@@ -234,14 +255,16 @@ def unknown_converter() -> None:
 
 
 def with_converters(asked: str = "") -> Any:
-    """Two routers, one in the other, with converters of their own."""
+    """Two routers, one in the other, with converters of their own; a third around both shares one of them."""
     inner = APIRouter("/{a:hex}", converters={"hex": HEX})
     inner.add_route("/route/{b:hex}", telling("route"), name="route")
     inner.add_websocket_route("/socket/{b:hex}", telling_socket("socket"))
     inner.mount("/mount/{b:hex}", Echo("mount"))
     outer = APIRouter(converters={"two": TWO})
     outer.include_router(inner, "/{c:two}")
-    return outer
+    outermost = APIRouter(converters={"hex": HEX})
+    outermost.include_router(outer)
+    return outermost
 
 
 def link_with_converters(values: dict[str, Any]) -> Any:

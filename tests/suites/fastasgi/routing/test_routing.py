@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, TypeVar
 from urllib.parse import unquote
@@ -126,6 +126,11 @@ def request(path: str, method: str = "GET", **keys: Any) -> Script:
     return Script(scope=asgi.http_scope(path=path, method=method) | keys, events=[REQUEST])
 
 
+def without_root_path(script: Script) -> Script:
+    """The same connection from a server that gives no root_path."""
+    return replace(script, scope={key: script.scope[key] for key in script.scope if key != "root_path"})
+
+
 def socket(path: str, **keys: Any) -> Script:
     """The handshake of a WebSocket, whose client goes as soon as something was sent."""
     events = [{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1000}]
@@ -155,6 +160,7 @@ def told(transcript: Transcript) -> dict[str, Any]:
     if kinds[:1] != ["http.response.start"]:
         texts = [message.get("text") for message in sent if kind_of(message) == "websocket.send"]
         return decoded_json(texts[0]) if texts else {"sent": kinds}
+    assert kinds.count("http.response.start") == 1, "a response begins once"
     status = status_of(transcript)
     if status == 200:
         return decoded_json(body_of(transcript))
@@ -412,6 +418,8 @@ def test_each_method_has_its_decorator(submission: Submission, method: str) -> N
     assert both == [["add_route", "/x", True, ["A", "B"], "n", 3], True]
     sockets = submission.call("decorated", method="websocket", path="/x", options=options)
     assert sockets == [["add_websocket_route", "/x", True, "n", 3], True]
+    sockets = submission.call("decorated", method="websocket", path="/x", options={})
+    assert sockets == [["add_websocket_route", "/x", True, None, 0], True]
 
 
 # --- ROUTE-03: 404 and 405 -----------------------------------------------------------------------------------
@@ -474,6 +482,7 @@ def test_a_bare_router_answers_and_one_inside_an_application_raises(submission: 
         inside = play(submission, request(path, method, **APPLICATION), tables=tables)
         assert refusal_of(inside) == refusal
     assert ask(submission, request("/a", **APPLICATION), tables=tables).get("route") == "a"
+    assert ask(submission, request("/a"), tables={"root": []}) == {"status": 404}
 
 
 # --- ROUTE-04: calling the function ---------------------------------------------------------------------------
@@ -499,11 +508,23 @@ def test_what_the_function_gives_is_the_response(submission: Submission) -> None
     came = ask(submission, request("/plain/7/x"), maker="functions")
     assert came == {"status": 200, "body": '[7,"x","default"]'}
     assert ask(submission, request("/text"), maker="functions") == {"status": 200, "body": "some text"}
+    came = ask(submission, request("/inner/x"), maker="functions")
+    assert came == {"status": 200, "body": "x"}, "an object with an async __call__ answers, too"
     for path, name in (("/error", "LookupError"), ("/refusal", "HTTPException")):
         transcript = play(submission, request(path), maker="functions")
         with raised(name):
             _ = transcript.returned
         assert transcript.sent == [], "what a function raises is for others to answer"
+
+
+@requirement("ROUTE-04")
+def test_a_response_learns_that_the_client_is_gone(submission: Submission) -> None:
+    """A response is handed `request.receive`: before ASGI 2.4 a stream learns by it that the client is gone."""
+    scope = asgi.http_scope(path="/news", asgi={"version": "3.0", "spec_version": "2.3"})
+    script = Script(scope=scope, events=[REQUEST], end="disconnect")
+    transcript = play(submission, script, maker="functions")
+    assert transcript.returned is None
+    assert status_of(transcript) == 200
 
 
 FORM = b'--b\r\ncontent-disposition: form-data; name="file"; filename="f"\r\n\r\ncontent\r\n--b--\r\n'
@@ -660,6 +681,7 @@ def decoded(came: dict[str, Any]) -> dict[str, Any]:
         ("/x/a/", None, "/x/a"),
         ("//evil.example/a/", "", "/evil.example/a"),
         ("///evil.example/a/", "", "/evil.example/a"),
+        ("/X/x/a/", "/X", "/X/x/a"),
     ]
 )
 def test_where_a_redirect_leads(submission: Submission, asked: tuple[str, str | None, str]) -> None:
@@ -676,6 +698,9 @@ def test_where_a_redirect_leads(submission: Submission, asked: tuple[str, str | 
     query = b"x=1&y=%20+%2B;z=/:@!$'()*,?"
     came = ask(submission, request(path, root_path=root, query_string=query), tables=tables)
     assert decoded(came) == redirect(location, query)
+    if not root:
+        came = ask(submission, without_root_path(request(path)), tables=tables)
+        assert decoded(came) == redirect(location), "root_path may be absent"
     inside = ask(submission, request(path, root_path=root, **APPLICATION), tables=tables)
     assert decoded(inside) == redirect(location), "a redirect is sent inside an application, too"
 
@@ -769,6 +794,15 @@ def test_what_is_added_after_a_connection_counts(submission: Submission) -> None
         assert before.get("route") == first
         after = ask(submission, request(path, method), tables=tables, later={table: new[table]})
         assert after.get("route") == then, "the routes of `later` were added after a first connection"
+    neighbours: Tables = {
+        "root": [{"include_router": "/{p}", "router": "one"}, {"include_router": "/b", "router": "two"}],
+        "one": [{"add_route": "/x", "name": "x"}],
+        "two": [{"add_route": "/{p}", "name": "y"}],
+    }
+    came = ask(submission, request("/b/y"), tables=neighbours, late=True)
+    assert came == {"route": "y", "params": {"p": "y"}}, (
+        "`/{p}` stands below `/b`, not below the other's prefix"
+    )
 
 
 # --- ROUTE-09: mounts -----------------------------------------------------------------------------------------
@@ -816,6 +850,9 @@ def test_a_mount_takes_whole_segments_and_every_method(submission: Submission) -
     assert ask(submission, request("/m/urgent"), tables=MOUNTED).get("route") == "urgent"
     for path in ("/mx", "/M/x"):
         assert ask(submission, request(path), tables=MOUNTED) == {"status": 404}
+    for path in ("/X", "/s "):
+        came = ask(submission, request(f"{path}/x"), tables={"root": [{"mount": path, "name": "odd"}]})
+        assert (came.get("mount"), came.get("root_path")) == ("odd", path), "only slashes are dropped"
 
 
 @requirement("ROUTE-09")
@@ -855,6 +892,7 @@ def test_the_scope_of_a_mounted_application(submission: Submission) -> None:
     for script, expected in (
         (request("/a/o/m/7/rest"), {**inner, "path": "/a/o/m/7/rest"}),
         (socket("/a/o/m/7", root_path=None), {**inner, "path": "/a/o/m/7"}),
+        (without_root_path(request("/a/o/m/7")), {**inner, "path": "/a/o/m/7"}),
         (request("/a/o/x", root_path=None), {"route": "x", "params": {"p1": "a"}}),
         (request("/a/o/y"), {"status": 404}),
     ):
@@ -911,6 +949,7 @@ def written(template: str, values: dict[str, Any]) -> str | None:
 NAMED: Tables = {
     "root": [
         {"add_route": "/{a}/{name}", "function": "(a)"},
+        {"add_websocket_route": "/call/{b}", "function": "(a)"},
         {"add_websocket_route": "/socket/{self}", "name": "socket"},
         {"add_route": "/late", "name": "page"},
         {"add_route": "/early", "name": "page", "priority": 1},
@@ -931,6 +970,7 @@ NAMED: Tables = {
 @for_each(
     asked=[
         ("needs_a", {"a": "x", "name": "y"}, "/root/x/y"),
+        ("needs_a", {"b": "x"}, "/root/call/x"),
         ("socket", {"self": "s"}, "/root/socket/s"),
         ("page", {}, "/root/early"),
         ("odd", {}, "/root/a%20b/%C3%A9"),
@@ -1006,6 +1046,7 @@ WITH_MOUNTS: Tables = {
         ("child:file", {"path": "x"}, None),
         ("child:both", {"tenant": "t", "x": "1"}, None),
         ("", {}, None),
+        ("", {"path": "x"}, None),
         ("page", {"x": ""}, None),
     ]
 )
@@ -1153,9 +1194,9 @@ def test_the_table_shows_its_routes(submission: Submission) -> None:
     mounts = ["/m/{path:path}", "/in/{p1}/n/{p2:int}/{path:path}"]
     assert came == ["/m/urgent", "/m/own", mounts[0], "/m/late", mounts[1]]
     unchanged = {"a tuple": True, "the same while nothing is added": True}
-    for table in ("inner", "root"):
+    for tables, table in ((MOUNTED, "inner"), (MOUNTED, "root"), ({"root": []}, "root")):
         later = {table: [{"add_route": "/new", "name": "new"}]}
-        told_ = submission.call("same_objects", tables=MOUNTED, later=later)
+        told_ = submission.call("same_objects", tables=tables, later=later)
         assert told_ == unchanged | {"the same after something was added": False}
     route = submission.call("route_of", tables={"root": [{"add_route": "/a/{n:int}"}]}, path="/a/7")
     assert route == {
