@@ -491,9 +491,9 @@ CUTS = st.lists(st.integers(0, 2000), max_size=3)
 @requirement("CAP-03")
 @given(fields=FIELDS, cuts=CUTS)
 @example(fields=[("a", None, b"1"), ("a", "x.txt", b"\r\n--X"), ("b", "", b"")], cuts=[])
-@example(fields=[("a", "x.txt", b"x\r\ny")], cuts=range(200))
 @example(fields=[("a", None, b"1"), ("b", None, b"2")], cuts=[1, 3, 66, 68])
 @example(fields=[("a", "ü.bin", b"\x00\xff\r\n--X"), ("\u00e9", None, b"")], cuts=[90, 91])
+@example(fields=[("a", "x.txt", b"x\r\ny")], cuts=range(200))
 def test_a_form_with_files_is_the_same_in_any_split(
     submission: Submission, fields: list[tuple[str, str | None, bytes]], cuts: Sequence[int]
 ) -> None:
@@ -517,6 +517,7 @@ VALUES = st.recursive(
 
 @requirement("CAP-03")
 @given(value_sent=VALUES, pairs=st.lists(st.tuples(WORDS, WORDS), max_size=2), cuts=CUTS)
+@example(value_sent={"a": ["é"]}, pairs=[("a", "1 +2"), ("b", ""), ("a", "é&=")], cuts=[1, 6, 9])
 @example(value_sent={"a": ["é"]}, pairs=[("a", "1 +2"), ("b", ""), ("a", "é&=")], cuts=range(60))
 def test_json_and_fields_are_the_same_in_any_split(
     submission: Submission, value_sent: Any, pairs: list[tuple[str, str]], cuts: Sequence[int]
@@ -897,8 +898,10 @@ def test_middleware_passes_messages_on(
         call = transcript.of(number)
         assert call.returned is True, "the scope of an application further in has changed behind its back"
         assert [plain(message) for message in call.sent] == expected
-        assert without(transcript.scopes[number], "state") == without(scope, "state"), (
-            "your application has changed the server's scope: change a copy"
+        after = transcript.scopes[number]
+        changed = {key for key in after.keys() | scope.keys() if after.get(key, ...) != scope.get(key, ...)}
+        assert changed <= {"state"}, (
+            f"your application has changed {sorted(changed)} in the server's scope: change a copy"
         )
 
 
