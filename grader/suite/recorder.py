@@ -130,7 +130,8 @@ class Recorder:
         if isinstance(error, AssertionError):
             return Verdict("failed", self._asserted(error))
         if isinstance(error, SHAPE_ERRORS) and self._submission.events:
-            return Verdict("failed", self._finding(FORM))
+            raised = f"{type(error).__name__}: {error}"
+            return Verdict("failed", self._finding(f"{FORM}: to read it raises {transcript.plain(raised)}"))
         return Verdict("judge_error", Finding(message=f"{type(error).__name__}: {error}"))
 
     def _raised(self, error: Raised) -> Finding:

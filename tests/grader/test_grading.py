@@ -277,10 +277,12 @@ def test_a_traceback_is_the_learners(tiny: Course) -> None:
 
 def test_an_answer_that_cannot_be_compared_is_a_failure(tiny: Course, suite: Callable[..., Course]) -> None:
     course = suite('    assert submission.call("double", number=number)["x"].lower() == "y"')
-    for answer in ("1", "{}", "{'x': 1}", "None"):
+    raised = {"1": "TypeError", "{}": "KeyError: 'x'", "{'x': 1}": "AttributeError", "None": "TypeError"}
+    for answer, error in raised.items():
         report = judged(course, f"def double(n): return {answer}\n")
         assert report.requirements[0].outcome == "failed"
         assert "form" in report.requirements[0].message
+        assert f": to read it raises {error}" in report.requirements[0].message
 
 
 def test_what_is_printed_is_kept_apart(tiny: Course) -> None:
