@@ -4,12 +4,15 @@ Rule 1: a maker gives an ASGI application; one for a plain response is the respo
 Rule 2: what is done with a stream, its background and `send` goes into one log, in order, which is sent at the end
         as a message of the type `probe.log`.
 Rule 3: what a stream goes through is kept alive by the log, so that nothing but the submission closes it.
+Rule 4: the local time is never UTC, so that one that is taken for the other shows on every machine.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
@@ -20,6 +23,9 @@ from fastasgi.exceptions import HTTPException
 App = Callable[..., Awaitable[Any]]
 TURNS = 5
 """Turns of the event loop after which a task that was cancelled is over."""
+os.environ["TZ"] = "EST5"
+if hasattr(time, "tzset"):
+    time.tzset()
 
 
 # --- responses whose body is at hand ------------------------------------------------------------------------
@@ -206,7 +212,7 @@ class Log:
         raise Failed("the background failed")
 
     def of(self, made: App) -> App:
-        """An application that is `made`, with what is sent noted. The log is its last message."""
+        """An application that is `made`, with what is sent noted. Its last message is the log, and how long it took."""
 
         async def app(scope: Any, receive: Any, send: Any) -> Any:
             async def noting(message: Any) -> None:
@@ -219,6 +225,7 @@ class Log:
                 self.words.append(f"{what} sent")
 
             before = asyncio.all_tasks()
+            begun = asyncio.get_running_loop().time()
             try:
                 return await made(scope, receive, noting)
             finally:
@@ -226,7 +233,8 @@ class Log:
                     await asyncio.sleep(0)
                 if asyncio.all_tasks() - before:
                     self.words.append("task left running")
-                await send({"type": "probe.log", "log": list(self.words)})
+                seconds = asyncio.get_running_loop().time() - begun
+                await send({"type": "probe.log", "log": list(self.words), "seconds": seconds})
 
         return app
 
@@ -311,12 +319,46 @@ def _generator(log: Log, chunks: Iterable[Any]) -> Iterator[Any]:
         source.close()
 
 
+class AsyncIterableWithGenerator:
+    """An asynchronous iterable that makes a generator to be gone through, and can be closed itself."""
+
+    def __init__(self, log: Log, chunks: Iterable[Any]) -> None:
+        self.log = log
+        self.chunks = chunks
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        made = _async_generator(self.log, self.chunks)
+        self.log.kept.append(made)
+        return made
+
+    async def aclose(self) -> None:
+        self.log.words.append("iterable closed")
+
+
+class IterableWithGenerator:
+    """A plain iterable that makes a generator to be gone through, and can be closed itself."""
+
+    def __init__(self, log: Log, chunks: Iterable[Any]) -> None:
+        self.log = log
+        self.chunks = chunks
+
+    def __iter__(self) -> Iterator[Any]:
+        made = _generator(self.log, self.chunks)
+        self.log.kept.append(made)
+        return made
+
+    def close(self) -> None:
+        self.log.words.append("iterable closed")
+
+
 FORMS: dict[str, Callable[[Log, Iterable[Any]], Any]] = {
     "asynchronous generator": _async_generator,
     "asynchronous iterator": AsyncIterable,
     "generator": _generator,
     "iterator": PlainIterator,
     "list": lambda log, chunks: list(chunks),
+    "asynchronous iterable with a generator": AsyncIterableWithGenerator,
+    "iterable with a generator": IterableWithGenerator,
     "what is no iterable": lambda log, chunks: log,
     "a generator function that nobody called": lambda log, chunks: _generator,
     "str": lambda log, chunks: "abc",
