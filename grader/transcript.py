@@ -55,13 +55,15 @@ class Error:
     """An exception of the submission, as it crossed.
 
     `names` are the class names along its MRO, the most derived first; `attributes` the declared ones that it had
-    (status_code, headers, code, reason...); `traceback` the learner's own frames, outermost first.
+    (status_code, headers, code, reason...); `traceback` the learner's own frames, outermost first; `own` whether
+    the innermost of them raised it, and not what they had called.
     """
 
     names: tuple[str, ...]
     message: str
     attributes: Mapping[str, Any] = field(default_factory=dict)
     traceback: tuple[Frame, ...] = ()
+    own: bool = False
 
     @property
     def name(self) -> str:

@@ -189,16 +189,19 @@ def _show(
         screen.print(*map(one_line, reports), "")
     if len(reports) > 1:
         screen.print(f"Together {points_text(*total(reports))}.")
-    screen.print(_next(setting, exercises, reports, own=own))
+    screen.print(_next(setting, exercises, reports, own=own, verbose=verbose))
 
 
-def _next(setting: Setting, exercises: Sequence[Exercise], reports: Sequence[Report], *, own: bool) -> str:
+def _next(
+    setting: Setting, exercises: Sequence[Exercise], reports: Sequence[Report], *, own: bool, verbose: bool
+) -> str:
     """The last line: what to type next."""
     for exercise, report in zip(exercises, reports, strict=True):
         if not report.earned and len(reports) > 1:
             return f"In full: grader check {exercise.name}"
         if not report.earned:
-            return f"Then: grader check {exercise.name}"
+            hidden = not verbose and sum(entry.outcome != "passed" for entry in report.requirements) > 1
+            return f"Then: grader check {exercise.name}" + "    (-v explains all that is lost)" * hidden
     following = setting.memory.load().next_open(setting.course) if own else None
     if following is not None:
         return f"Next: grader show {following.name}    ({following.title}, {following.minutes} minutes)"

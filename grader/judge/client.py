@@ -294,11 +294,12 @@ class Worker:
             frames = tuple(self._frame(*frame) for frame in described["traceback"][-MAX_DESCRIBED:])
             attributes = dict(list(dict(described["attributes"]).items())[:MAX_DESCRIBED])
             message = self._normal(_text(described["message"]))
+            own = described["own"] is True
         except (KeyError, TypeError, ValueError, AttributeError):
             raise ending.Crashed("the process sent an exception of an unknown form") from None
         if names[:1] == ("MemoryError",):
             raise ending.OutOfMemory("your code asked for more memory than it has")
-        return Error(names or ("Exception",), message, attributes, frames)
+        return Error(names or ("Exception",), message, attributes, frames, own)
 
     def _frame(self, file: str, line: int, function: str, source: str) -> Frame:
         if not _is_index(line, 1 << 31):

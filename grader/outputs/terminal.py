@@ -28,10 +28,11 @@ ADVICE: Mapping[Outcome, str] = {
     "passed": "",
     "failed": "",
     "not_attempted": "Replace that line by your code.",
-    "timed_out": "Look for a loop that never comes to its end, or for work that explodes with the input.",
+    "timed_out": "Look for a `while` whose condition never changes, or for work that explodes with the input.",
     "stalled": (
-        "Most often `await receive()` is called once more after the last event: "
-        "find the condition that should have ended the loop."
+        "If that is `await receive()`, it is called once more after the last event: find the condition that "
+        "should have ended the loop. If it is a task, a future, a queue or a lock of yours, nobody is left who "
+        "would end, set, fill or release it."
     ),
     "out_of_memory": (
         "Look for a list or a buffer that grows at every step, "
@@ -314,9 +315,11 @@ def _transcript(transcript: Sequence[Line]) -> RenderableType:
 
 def _traceback(frames: Sequence[Frame], exercise: Exercise, place: Place) -> RenderableType:
     pieces: list[str | tuple[str, str]] = []
-    for frame in frames:
+    for frame, same in groupby(frames):
+        times = len(list(same))
         pieces.append((f"{_own_path(frame.file, exercise, place)}:{frame.line}", "bold"))
-        pieces.append(f" in {visible(frame.function)}\n" if frame.function else "\n")
+        pieces.append(f" in {visible(frame.function)}" if frame.function else "")
+        pieces.append("\n" if times == 1 else ", again and again\n")
         if frame.source.strip():
             pieces.append(f"    {visible(frame.source.strip())}\n")
     return _without_last_newline(styled(*pieces))

@@ -21,7 +21,7 @@ from grader.judge.session import Violation
 from grader.report import Finding, Outcome, Value
 from grader.suite.marks import Unmet
 from grader.suite.submission import Submission
-from grader.transcript import Raised
+from grader.transcript import Error, Raised
 from grader.worker import wire
 
 AFTER_FAILURE = 2_000
@@ -161,8 +161,14 @@ class Recorder:
             transcript=transcript.lines(self._submission.events),
             expected=expected,
             received=received,
-            traceback=cause.error.traceback if isinstance(cause, Raised) else (),
+            traceback=cause.error.traceback if isinstance(cause, Raised) else self._last_raised(),
         )
+
+    def _last_raised(self) -> tuple[transcript.Frame, ...]:
+        """Where a conversation broke off, if that was the last that happened, and by a line of the submission's."""
+        last = self._submission.events[-1:]
+        errors = [event.value for event in last if event.kind == "raised"]
+        return next((error.traceback for error in errors if isinstance(error, Error) and error.own), ())
 
 
 def _value(name: str, value: Any) -> Value:

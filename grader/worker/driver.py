@@ -24,6 +24,8 @@ FLUSH = 64 << 10
 """Bytes after which events are handed to the judge; fewer than the items that a frame may hold."""
 MAX_ATTRIBUTE = 32 << 10
 """Bytes of one attribute of an exception."""
+MAX_FRAMES = 20
+"""Frames of a traceback: of more, the outermost and the innermost."""
 PROBE = "probe.py"
 """The probe's file: ours, and never shown to a learner."""
 DECLARED = ("status_code", "status", "detail", "headers", "code", "reason")
@@ -237,12 +239,13 @@ def converse(
 
 
 def describe(error: BaseException, root: str) -> dict[str, Any]:
-    """An exception as it crosses: class names, message, attributes, and the frames below `root`."""
+    """An exception as it crosses: class names, message, attributes, frames below `root`, and whose line raised."""
     return {
         "names": list(wire.class_names(type(error))),
         "message": _message(error),
         "attributes": _attributes(error),
         "traceback": _frames(error, root),
+        "own": _is_own(error, root),
     }
 
 
@@ -289,4 +292,12 @@ def _frames(error: BaseException, root: str) -> list[list[Any]]:
     if isinstance(error, SyntaxError) and (error.filename or "").startswith(prefix):
         source = (error.text or "").rstrip("\n")[:500]
         frames.append([str(error.filename).removeprefix(prefix), error.lineno or 0, "", source])
-    return frames[-20:]
+    return frames if len(frames) <= MAX_FRAMES else frames[: MAX_FRAMES // 2] + frames[-MAX_FRAMES // 2 :]
+
+
+def _is_own(error: BaseException, root: str) -> bool:
+    """Whether the innermost frame below `root` is the submission's, and not the probe's."""
+    prefix = root.rstrip("/") + "/"
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    inner = [file for file in files if file.startswith(prefix)][-1:]
+    return bool(inner) and inner != [prefix + PROBE]

@@ -35,7 +35,7 @@ def other(value: Any) -> bytes:
     return wire.frame(msgspec.msgpack.encode(value))
 
 
-ERROR = {"names": ["ValueError"], "message": "x", "attributes": {}, "traceback": []}
+ERROR = {"names": ["ValueError"], "message": "x", "attributes": {}, "traceback": [], "own": False}
 NO_FRAMES: dict[str, bytes] = {
     "nothing": b"",
     "half a header": b"\0\0",
@@ -84,6 +84,7 @@ CALL_FRAMES: dict[str, bytes] = {
     ),
     "an exception with odd attributes": payload("raised", {**ERROR, "attributes": 7}),
     "an exception with an odd traceback": payload("raised", {**ERROR, "traceback": 7}),
+    "an error of nobody": payload("raised", {key: ERROR[key] for key in ERROR if key != "own"}),
     "a frame that is short": payload("raised", {**ERROR, "traceback": [["a.py", 1]]}),
     "a frame with a true line": payload("raised", {**ERROR, "traceback": [["a.py", True, "f", "x"]]}),
     "a frame with a huge line": payload("raised", {**ERROR, "traceback": [["a.py", 1 << 62, "f", "x"]]}),
@@ -246,7 +247,7 @@ def test_an_answer_in_advance_is_a_value_at_most(start_worker: Start) -> None:
 def test_a_forged_exception_cannot_pass_for_ours(start_worker: Start) -> None:
     described = {
         "names": ["AssertionError\nPASSED\x1b[0m"], "message": "m", "attributes": {},
-        "traceback": [["/etc/passwd\n", 1, "f\x07", "\x1b]0;x"]],
+        "traceback": [["/etc/passwd\n", 1, "f\x07", "\x1b]0;x"]], "own": True,
     }  # fmt: skip
     with pytest.raises(Raised) as caught:
         start_worker("hostile").call("write", {"raw": payload("raised", described), "then": "hang"})

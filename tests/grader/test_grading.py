@@ -275,6 +275,21 @@ def test_a_traceback_is_the_learners(tiny: Course) -> None:
     ]
 
 
+def test_a_traceback_has_its_ends(tiny: Course) -> None:
+    endless = "def double(n):\n    return again(n)\n\n\ndef again(n):\n    return again(n)\n"
+    frames = judged(tiny, endless).requirements[0].traceback
+    assert len(frames) == 20
+    assert [frame.function for frame in frames] == ["double"] + ["again"] * 19
+
+
+def test_where_a_conversation_broke_off_is_told_although_the_check_reads_messages(tiny: Course) -> None:
+    source = "async def app(scope, receive, send):\n    await receive()\n    {what}\n"
+    broken = judged(tiny, source.format(what="b'\\xe9'.decode()"), "greeter").requirements[0]
+    assert [(frame.file, frame.line) for frame in broken.traceback] == [("greeter.py", 3)]
+    quiet = judged(tiny, source.format(what="return"), "greeter").requirements[0]
+    assert (quiet.outcome, quiet.traceback) == ("failed", ())
+
+
 def test_an_answer_that_cannot_be_compared_is_a_failure(tiny: Course, suite: Callable[..., Course]) -> None:
     course = suite('    assert submission.call("double", number=number)["x"].lower() == "y"')
     raised = {"1": "TypeError", "{}": "KeyError: 'x'", "{'x': 1}": "AttributeError", "None": "TypeError"}

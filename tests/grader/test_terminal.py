@@ -70,6 +70,13 @@ SYNTAX = {
     "message": "Python cannot read your file: SyntaxError: expected ':' (first.py, line 3)",
     "traceback": (Frame("first.py", 3, "", "def first()"),),
 }
+RECURSION = {
+    "message": "your code raised RecursionError: maximum recursion depth exceeded",
+    "traceback": (
+        Frame("first.py", 3, "first", "return again(n)"),
+        *[Frame("first.py", 7, "again", "    return again(n)")] * 19,
+    ),
+}
 STALLED = {
     "message": "your code waits for ever: it awaits something, and nothing can happen any more",
     "transcript": (Line(kind="received", text="{'type': 'http.request', 'body': b'', 'more_body': False}"),),
@@ -147,6 +154,7 @@ CASES: dict[str, tuple[Any, dict[str, dict[str, Any]], dict[str, Any]]] = {
         {"FIRST-02": {"message": "first: first is a stub"}},
         {},
     ),
+    "recursion": ({"FIRST-01": "failed"}, {"FIRST-01": RECURSION}, {}),
     "stalled": ({"FIRST-01": "stalled"}, {"FIRST-01": STALLED}, {}),
     "timed_out": (
         {"FIRST-01": "timed_out"},

@@ -928,7 +928,7 @@ def test_a_denial_sees_a_request(submission: Submission) -> None:
 
 @requirement("SOCK-14")
 def test_a_denial_learns_that_the_client_goes(submission: Submission) -> None:
-    """What the response receives is `http.disconnect`, once the client is gone."""
+    """A response that starts, receives and then ends gets `http.disconnect` once the client is gone; all is sent on."""
     transcript = deny(submission, "waits", GONE)
     assert types(transcript) == [START, BODY]
     assert messages(transcript)[-1]["body"] == b"http.disconnect"

@@ -198,9 +198,16 @@ async def made(kinds: list[str], options: list[dict[str, Any]]) -> list[Any]:
     return [calls, sum(each is app for each in given)]
 
 
+async def answering(scope: Any, receive: Any, send: Any) -> None:
+    """An application that notes itself, and answers HTTP."""
+    await scope[NOTE]("app")
+    for message in ANSWER if scope["type"] == "http" else ():
+        await send(message)
+
+
 async def add_after(kind: str | None, how: str) -> list[str]:
     """Serves a connection of that kind, if any; then adds a layer. Gives the notes of a connection after that."""
-    chain = MiddlewareChain(inner([]))
+    chain = MiddlewareChain(answering)
     chain.add(Layer, name="first")
     if kind is not None:
         await served(chain, kind)
@@ -210,7 +217,7 @@ async def add_after(kind: str | None, how: str) -> list[str]:
 
 async def serve_after_refusal(kind: str, how: str) -> list[str]:
     """The same, but takes a RuntimeError for granted."""
-    chain = MiddlewareChain(inner([]))
+    chain = MiddlewareChain(answering)
     chain.add(Layer, name="first")
     await served(chain, kind)
     with suppress(RuntimeError):
@@ -226,7 +233,7 @@ def add_layer(chain: Any, how: str) -> None:
 
 
 async def served(chain: App, kind: str) -> list[str]:
-    """The notes of one connection without messages."""
+    """The notes of one connection on its way in, until its application is called."""
     notes: list[str] = []
 
     async def note(text: str) -> None:
@@ -237,9 +244,9 @@ async def served(chain: App, kind: str) -> list[str]:
 
     async def send(message: Any) -> None: ...
 
-    with suppress(RuntimeError):  # the application sends no response: a function may say so
+    with suppress(RuntimeError):  # the application may send no response: a function may say so
         await chain({"type": kind, "method": "GET", "path": "/", "headers": [], NOTE: note}, receive, send)
-    return notes
+    return notes[: notes.index("app") + 1] if "app" in notes else notes
 
 
 def add_value(value: Any, how: str) -> None:
@@ -272,7 +279,7 @@ async def add_kind(kind: str) -> list[str]:
         "method": LikeAFunction().plain,
         "class": LikeAFunction,
     }
-    chain = MiddlewareChain(inner([]))
+    chain = MiddlewareChain(answering)
     chain.add_function(kinds[kind])
     return await served(chain, "http")
 

@@ -702,7 +702,9 @@ def test_a_response_that_is_not_wanted_ends_the_application(
 
 def cancelled_and_ended(transcript: Transcript) -> None:
     """The application was cancelled, and nothing is left."""
-    assert "app is cancelled" in notes(transcript), "the application still waits in its send: cancel it"
+    assert "app is cancelled" in notes(transcript), (
+        "a response that is dropped stays in its first send, and is cancelled there"
+    )
     assert notes(transcript)[-1] == NOTHING_LEFT
 
 
