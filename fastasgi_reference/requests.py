@@ -78,7 +78,7 @@ class HTTPConnection:
         scheme = self.scope.get("scheme") or "http"
         root = self.scope.get("fastasgi.root_path", self.scope.get("root_path", ""))
         secure = {"ws": "http", "wss": "https"}.get(scheme, scheme)
-        return URL.from_scope(self._scope_with(type="http", scheme=secure, path=root, query_string=b""))
+        return URL.from_scope(self._scope_with(scheme=secure, path=root, query_string=b""))
 
     @property
     def client(self) -> Address | None:

@@ -796,9 +796,9 @@ def test_a_look_does_not_wait_and_close_ends_what_it_began(submission: Submissio
     """While the client is silent, `is_disconnected()` is False at once; `close()` leaves no task behind."""
     bare: asgi.Message = {"type": "http.request", "more_body": True}
     events = [bare, *asgi.request_events([bytes(size)], complete=False)]
-    steps = ["clock", LOOK, "clock", "pause", LOOK, LOOK, "close()", "tasks left", "close()"]
-    begun, first, ended, _, second, third, _, left, _ = given_by(submission, steps, events)
-    assert [first, second, third] == [False, False, False]
+    steps = ["clock", LOOK, "clock", *["pause", LOOK, LOOK] * 3, "close()", "tasks left", "close()"]
+    begun, first, ended, *looks, _, left, _ = given_by(submission, steps, events)
+    assert [first, *looks] == [False, *[None, False, False] * 3]
     assert begun == ended, "is_disconnected() must not let time pass"
     assert left == 0, "close() must end the task that is_disconnected() has begun, and wait for its end"
     steps = [*[LOOK, "pause"] * 3, LOOK, "close()"]

@@ -2,7 +2,8 @@
 
 Rule 1: a step is a list: the name of a method, and its arguments. What it gives is told by a message
         `probe.did`, sent behind whatever the step has sent, so that a transcript shows what caused what.
-Rule 2: an exception is told by its class in the sheet's words. Nothing is judged here.
+Rule 2: an exception is told by its class in the sheet's words; one that is a slip of the pen in any program goes
+        through, with its line. Nothing is judged here.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def disconnect(*, code: int | None = None, reason: str | None = None) -> list[An
 async def _outcome(websocket: Any, step: Step) -> dict[str, Any]:
     try:
         return {"gave": await _do(websocket, step)}
-    except NotImplementedError:
+    except (NotImplementedError, AttributeError, NameError):
         raise
     except websockets.WebSocketDisconnect as error:
         return {"raised": "WebSocketDisconnect", "code": error.code, "reason": error.reason}
