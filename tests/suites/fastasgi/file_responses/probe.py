@@ -12,6 +12,7 @@ import asyncio
 import os
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,6 +105,31 @@ PATHS: dict[str, Callable[[Path], Any]] = {
 }
 
 
+def served_in_a_zone(**config: Any) -> App:
+    """What `served` does, where the clocks go forward on 26 March 2023, from two to three."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        with a_zone("CET-1CEST,M3.5.0,M10.5.0/3"):
+            await served(**config)(scope, receive, send)
+
+    return app
+
+
+@contextmanager
+def a_zone(name: str) -> Iterator[None]:
+    """Lets this process have a time zone."""
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = name
+    time.tzset()
+    try:
+        yield
+    finally:
+        del os.environ["TZ"]
+        if before is not None:
+            os.environ["TZ"] = before
+        time.tzset()
+
+
 def request(scope: Any, method: str, headers: Headers) -> dict[str, Any]:
     pairs = [(name.encode(), value.encode("latin-1")) for name, value in headers]
     return {**scope, "method": method, "headers": pairs}
@@ -150,7 +176,10 @@ def disposition(**options: Any) -> str | None:
 
 
 async def tags() -> dict[str, str]:
-    """The entity tags of a file: twice untouched, touched by a nanosecond, and of another size."""
+    """The entity tags of a file: twice untouched, touched by a nanosecond, and of other sizes.
+
+    Size and time of the last three are written with the same digits as those of the first, one after the other.
+    """
     with a_file("data.bin", 10) as path:
         response = FileResponse(path)
         found = {"first": (await described(response))["etag"], "again": (await described(response))["etag"]}
@@ -158,6 +187,9 @@ async def tags() -> dict[str, str]:
         found["a nanosecond later"] = (await described(response))["etag"]
         write(path, 11)
         found["of another size"] = (await described(response))["etag"]
+        for size, modified in ((0x5A, MODIFIED // 16), (910, MODIFIED // 10), (101, MODIFIED % 10**18)):
+            write(path, size, modified)
+            found[f"of {size} bytes"] = (await described(response))["etag"]
         return found
 
 
@@ -193,6 +225,7 @@ def watched(
     *,
     method: str = "GET",
     headers: Headers | None = None,
+    extensions: dict[str, Any] | None = None,
     becomes: int | None = None,
     hangs: bool = False,
 ) -> App:
@@ -225,7 +258,8 @@ def watched(
             response = FileResponse(path, background=background)
             before = set(open_files(path))
             try:
-                await response(request(scope, method, headers or []), receive, noting)
+                asked = request(scope, method, headers or []) | {"extensions": extensions}
+                await response(asked, receive, noting)
             finally:
                 words.append("file left open" if set(open_files(path)) - before else "file closed")
                 await send({"type": "probe.log", "log": words})

@@ -107,7 +107,7 @@ def test_any_number_of_http_connections(submission: Submission, times: int, scop
     transcript = submission.converse(scripts, maker="served", size=SIZE)
     assert [Sent(transcript.of(number)).body for number in range(times)] == [content(SIZE)] * times
     assert Sent(play(submission, "late")).body == content(10)
-    old = Script(scope=asgi.http_scope(asgi={"version": "3.0"}))
+    old = Script(scope=asgi.http_scope(asgi={"version": "3.0"}), events=[{"type": "http.request"}])
     assert Sent(submission.converse(old, maker="served", size=SIZE)).body == content(SIZE)
     refused = submission.converse(Script(scope=scope), maker="served")
     assert refused.sent == []
@@ -190,6 +190,8 @@ def test_the_tag_names_a_state_of_the_file(submission: Submission) -> None:
     assert tags["again"] == tags["first"]
     assert tags["a nanosecond later"] != tags["first"], "the file was changed, but its tag is the same"
     assert tags["of another size"] not in (tags["first"], tags["a nanosecond later"])
+    others = [tags[f"of {size} bytes"] for size in (0x5A, 910, 101)]
+    assert tags["first"] not in others, "another size and another time, but the same tag: what parts the two?"
 
 
 BY_THE_CALLER: list[tuple[Headers, int]] = [
@@ -353,6 +355,22 @@ def test_if_modified_since(submission: Submission, value: str, tag: str | None) 
     assert answer.body == (content(SIZE) if answer.status == 200 else b"")
 
 
+ZONED = {f"Sun, 26 Mar 2023 {time} GMT": 304 for time in ("02:30:00", "03:10:00")}
+ZONED |= {f"Sun, 26 Mar 2023 {time} GMT": 200 for time in ("01:50:00", "02:29:59")}
+
+
+@requirement("FILE-07")
+@given(value=st.sampled_from(list(ZONED)))
+@each(value=ZONED)
+def test_the_time_zone_of_the_machine_does_not_matter(submission: Submission, value: str) -> None:
+    """Dates are times in GMT, also those that no clock shows where the machine stands."""
+    config: dict[str, Any] = {
+        "headers": [("if-modified-since", value)],
+        "options": {"headers": {"last-modified": "Sun, 26 Mar 2023 02:30:00 GMT"}},
+    }
+    assert Sent(play(submission, "served_in_a_zone", size=10, **config)).status == ZONED[value]
+
+
 def precondition(headers: dict[str, str]) -> int:
     """The status by RFC 9110, section 13.2.2, for headers whose tags are `<etag>`, weak or not, `*`, or others."""
     if "if-match" in headers:
@@ -471,6 +489,7 @@ NO_RANGES += [
     "bytes=\xb2-\xb3",
     "items=0-1",
     "bytes: 0-1",
+    "bytes=0-1 4-5",
 ]
 
 
@@ -499,11 +518,57 @@ def test_a_range_that_is_not_there_or_is_none(
 @given(digits=st.sampled_from([19, 30, 5000]))
 @each(digits=[30, 5000])
 def test_no_range_makes_it_raise(submission: Submission, digits: int) -> None:
-    """A range with very many digits is answered somehow, as is a list of ranges; nothing is raised."""
+    """A range with very many digits is answered somehow, as is one of an empty file; nothing is raised."""
     assert served(submission, headers=[("range", "bytes=0-1")]).status == 206
     number = "9" * digits
-    for odd in (f"bytes={number}-", f"bytes=-{number}", f"bytes=0-{number}", "bytes=0-1,4-5"):
+    for odd in (f"bytes={number}-", f"bytes=-{number}", f"bytes=0-{number}"):
         assert served(submission, headers=[("range", odd)]).status in (200, 206, 416)
+    for odd in ("bytes=-5", "bytes=0-", "bytes=0-0"):
+        assert served(submission, 0, headers=[("range", odd)]).body == b""
+
+
+SEVERAL = ["40-41,44-45", "44-45,40-41", "40-49,45-54,70-79", "70-79,40-60,45-49", "0-0,-1", "2000-,40-41"]
+
+
+def parts_of(answer: Sent) -> list[tuple[str, bytes]]:
+    """The content range and the bytes of each part of a 206 (RFC 9110, section 14.6)."""
+    (kind,) = answer.values("content-type")
+    if not kind.startswith("multipart/byteranges"):
+        return [(answer.values("content-range")[0], answer.body)]
+    boundary = re.search(r'boundary="?([^";]+)', kind)
+    assert boundary is not None, "the boundary is missing in content-type"
+    _, *parts, end = (b"\r\n" + answer.body).split(b"\r\n--" + boundary[1].encode())
+    assert end.startswith(b"--"), "the last boundary ends with --"
+    found = []
+    for part in parts:
+        assert part.lstrip(b" \t").startswith(b"\r\n"), "after the boundary, the headers begin on a new line"
+        head, _, data = part.partition(b"\r\n\r\n")
+        ranges = re.findall(r"(?i)\r\ncontent-range:[ \t]*([^\r\n]+)", head.decode("latin-1"))
+        assert len(ranges) == 1, "each part has a content-range"
+        found.append((ranges[0], data))
+    return found
+
+
+@requirement("FILE-10")
+@given(asked=st.sampled_from(SEVERAL))
+@each(asked=SEVERAL)
+def test_several_ranges(submission: Submission, asked: str) -> None:
+    """Several ranges get the whole file, or 206 with parts that are just what was asked for."""
+    answer = served(submission, headers=[("range", f"bytes={asked}")])
+    assert answer.status in (200, 206)
+    assert {message["type"] for message in answer.rest} == {"http.response.body"}
+    assert answer.values("content-length") in ([], [str(len(answer.body))])
+    if answer.status == 200:
+        assert answer.body == content(SIZE)
+        return
+    sent: set[int] = set()
+    for named, data in parts_of(answer):
+        found = re.fullmatch(rf"bytes ([0-9]+)-([0-9]+)/{SIZE}", named)
+        assert found is not None, f"{named!r} is no content-range of this file"
+        place = range(int(found[1]), int(found[2]) + 1)
+        assert data == content(SIZE)[place.start : place.stop]
+        sent.update(place)
+    assert sent == {place for each in asked.split(",") for place in places(each, SIZE)}
 
 
 IF_RANGE = {"<etag>": 206, DATE: 206, "W/<etag>": 200, '"a"': 200, EARLIER: 200, LATER: 200}
@@ -536,6 +601,9 @@ def test_what_is_no_file_is_an_error(submission: Submission, what: str, method: 
     assert transcript.sent == [], "what was sent cannot be taken back: find out before that"
     with raised("FileNotFoundError" if what == "nothing" else "OSError"):
         _ = transcript.returned
+
+
+OFFER: dict[str, Any] = {"http.response.pathsend": {}}
 
 
 def log_of(transcript: Transcript) -> list[str]:
@@ -585,6 +653,8 @@ def test_a_small_answer_and_a_cancelled_one_leave_nothing_open(
     submission: Submission, case: tuple[str, Headers]
 ) -> None:
     """The file is closed after every kind of answer, and when the call is cancelled; then no background is run."""
+    left = log_of(play(submission, "watched", size=10, extensions=OFFER))
+    assert left == ["start sent", "pathsend sent", "background run", "file closed"]
     method, headers = case
     log = log_of(play(submission, "watched", size=10, method=method, headers=headers))
     others = [word for word in log if word != "chunk sent"]
@@ -595,7 +665,6 @@ def test_a_small_answer_and_a_cancelled_one_leave_nothing_open(
     assert transcript.sequence[-1] == "cancelled", "a call that was cancelled raises CancelledError"
 
 
-OFFER: dict[str, Any] = {"http.response.pathsend": {}}
 PARTS = [("HEAD", [], 200), ("GET", CONDITIONS[1], 304), ("GET", CONDITIONS[2], 412)]
 PARTS += [("GET", CONDITIONS[4], 206), ("GET", CONDITIONS[5], 416)]
 
