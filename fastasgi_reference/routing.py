@@ -535,11 +535,12 @@ def _methods(methods: Iterable[str]) -> frozenset[str]:
     """The methods in upper case, HEAD with GET."""
     if isinstance(methods, str):
         raise ValueError(f"methods are a list of names, not one text: write methods=[{methods!r}]")
-    names = frozenset(method.upper() for method in methods)
-    if not names:
+    given = tuple(methods)
+    if not given:
         raise ValueError("a route without methods answers nothing: write methods=['GET'], or leave it out")
-    if wrong := sorted(name for name in names if not _TOKEN.fullmatch(name)):
+    if wrong := [name for name in given if not _TOKEN.fullmatch(name)]:
         raise ValueError(f"{wrong[0]!r} is no method: write one or more of ASCII letters and !#$%&'*+-.^_`|~")
+    names = frozenset(name.upper() for name in given)
     return names | {"HEAD"} if "GET" in names else names
 
 

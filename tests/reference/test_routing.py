@@ -1020,6 +1020,7 @@ async def nothing() -> None:
         (lambda router: router.add_route("/", nothing, methods=["GET", "A B"]), "'A B' is no method"),
         (lambda router: router.add_route("/", nothing, methods=["A\r\nx: y"]), "is no method"),
         (lambda router: router.add_route("/", nothing, methods=[""]), "'' is no method"),
+        (lambda router: router.add_route("/", nothing, methods=["\u00df"]), "is no method"),
     ],
 )
 def test_what_cannot_work_is_refused_and_changes_nothing(

@@ -111,6 +111,11 @@ def functions(asked: str = "") -> Any:
     async def news() -> StreamingResponse:
         return StreamingResponse(one_and_no_more())
 
+    @router.websocket("/call/{number:int}/{word}")
+    async def call(websocket: WebSocket, word: str, number: int, other: str = "default") -> None:
+        await websocket.accept()
+        await websocket.send_json({"number": number, "word": word, "other": other})
+
     @router.get("/error")
     async def error() -> None:
         raise LookupError("the function's own error")

@@ -571,6 +571,8 @@ def test_websockets_have_routes_of_their_own(submission: Submission) -> None:
     assert ask(submission, request("/page/only"), tables=SOCKETS) == {"route": "page", "params": {}}
     for path, method in (("/chat/7", "GET"), ("/chat/7", "POST"), ("/chat/7/", "GET")):
         assert ask(submission, request(path, method), tables=SOCKETS) == {"status": 404}
+    came = ask(submission, socket("/call/7/x"), maker="functions")
+    assert came == {"number": 7, "word": "x", "other": "default"}, "its function gets what it names, too"
 
 
 @requirement("ROUTE-05")
