@@ -351,9 +351,7 @@ def _import_finding(exercise: Exercise, error: Error) -> Finding:
 def _lost(report: Report) -> dict[str, dict[str, Any]]:
     """The tests that a report's requirements were lost by, and the inputs of each as far as they are stored."""
     return {
-        _decisive_test(entry): _stored(entry.counterexample)
-        for entry in report.requirements
-        if entry.outcome not in ("passed", "blocked")
+        _decisive_test(entry): _stored(entry.counterexample) for entry in report.requirements if entry.lost
     }
 
 

@@ -106,6 +106,11 @@ class RequirementResult(msgspec.Struct, frozen=True, omit_defaults=True):
     hint: str = ""
     at_fault: tuple[str, ...] = ()
 
+    @property
+    def lost(self) -> bool:
+        """Whether it is not earned for a reason of its own, and not because something else stops all."""
+        return self.outcome not in ("passed", "blocked")
+
 
 class Planned(msgspec.Struct, frozen=True):
     """A requirement that is to be judged, and the ids of its tests in order."""

@@ -56,7 +56,7 @@ class Error:
 
     `names` are the class names along its MRO, the most derived first; `attributes` the declared ones that it had
     (status_code, headers, code, reason...); `traceback` the learner's own frames, outermost first; `own` whether
-    the innermost of them raised it, and not what they had called.
+    it came out of a line of theirs, and not of the probe, which their code may have called.
     """
 
     names: tuple[str, ...]

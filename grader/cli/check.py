@@ -200,7 +200,7 @@ def _next(
         if not report.earned and len(reports) > 1:
             return f"In full: grader check {exercise.name}"
         if not report.earned:
-            hidden = not verbose and sum(entry.outcome != "passed" for entry in report.requirements) > 1
+            hidden = not verbose and sum(entry.lost for entry in report.requirements) > 1
             return f"Then: grader check {exercise.name}" + "    (-v explains all that is lost)" * hidden
     following = setting.memory.load().next_open(setting.course) if own else None
     if following is not None:

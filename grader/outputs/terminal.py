@@ -160,7 +160,7 @@ def _show_failures(
     screen: Screen, report: Report, exercise: Exercise, place: Place, *, verbose: bool
 ) -> None:
     first = first_to_mend(report)
-    shown = [entry for entry in report.requirements if entry.outcome not in ("passed", "blocked")]
+    shown = [entry for entry in report.requirements if entry.lost]
     for entry in shown if verbose or first is None else [first]:
         parts = _import_failure if _import_failed(report) else _failure
         screen.print("", *parts(entry, exercise, place, screen.width))
@@ -371,7 +371,7 @@ def _points(report: Report, shown: RequirementResult | None, width: int) -> Rend
     table = columns("left", "left", "right", "left", last_width=max(12, width - taken))
     for entry in report.requirements:
         style = STYLES.get(entry.outcome, "bold red")
-        tells = entry.outcome not in ("passed", "blocked") and entry is not shown
+        tells = entry.lost and entry is not shown
         row: tuple[Any, ...] = (
             styled(_mark(entry.outcome)),
             entry.id,

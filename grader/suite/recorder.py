@@ -105,10 +105,10 @@ class Recorder:
         if isinstance(error, Flaky):
             return self._flaky()
         if isinstance(error, HypothesisException):
-            return Verdict("judge_error", Finding(message=f"{type(error).__name__}: {error}"))
+            return Verdict("judge_error", Finding(message=_named(error)))
         if self._last is None:
             self.failed(error)
-        return self._last or Verdict("judge_error", Finding(message=f"{type(error).__name__}: {error}"))
+        return self._last or Verdict("judge_error", Finding(message=_named(error)))
 
     def _flaky(self) -> Verdict:
         if self._last is None:
@@ -130,9 +130,10 @@ class Recorder:
         if isinstance(error, AssertionError):
             return Verdict("failed", self._asserted(error))
         if isinstance(error, SHAPE_ERRORS) and self._submission.events:
-            raised = f"{type(error).__name__}: {error}"
-            return Verdict("failed", self._finding(f"{FORM}: to read it raises {transcript.plain(raised)}"))
-        return Verdict("judge_error", Finding(message=f"{type(error).__name__}: {error}"))
+            return Verdict(
+                "failed", self._finding(f"{FORM}: to read it raises {transcript.plain(_named(error))}")
+            )
+        return Verdict("judge_error", Finding(message=_named(error)))
 
     def _raised(self, error: Raised) -> Finding:
         return self._finding(f"your code raised {transcript.plain(str(error.error))}", cause=error)
@@ -166,9 +167,9 @@ class Recorder:
 
     def _last_raised(self) -> tuple[transcript.Frame, ...]:
         """Where a conversation broke off, if that was the last that happened, and by a line of the submission's."""
-        last = self._submission.events[-1:]
-        errors = [event.value for event in last if event.kind == "raised"]
-        return next((error.traceback for error in errors if isinstance(error, Error) and error.own), ())
+        events = self._submission.events
+        error = events[-1].value if events and events[-1].kind == "raised" else None
+        return error.traceback if isinstance(error, Error) and error.own else ()
 
 
 def _value(name: str, value: Any) -> Value:
@@ -176,6 +177,10 @@ def _value(name: str, value: Any) -> Value:
         return Value(name, transcript.text(value), wire.to_json(value))
     except wire.WireError:
         return Value(name, transcript.text(value))
+
+
+def _named(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _own_words(error: AssertionError) -> str:

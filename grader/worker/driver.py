@@ -240,12 +240,16 @@ def converse(
 
 def describe(error: BaseException, root: str) -> dict[str, Any]:
     """An exception as it crosses: class names, message, attributes, frames below `root`, and whose line raised."""
+    prefix = root.rstrip("/") + "/"
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(prefix)
+    ]
     return {
         "names": list(wire.class_names(type(error))),
         "message": _message(error),
         "attributes": _attributes(error),
-        "traceback": _frames(error, root),
-        "own": _is_own(error, root),
+        "traceback": _shown(error, frames, prefix),
+        "own": bool(frames) and frames[-1].filename != prefix + PROBE,
     }
 
 
@@ -281,23 +285,13 @@ def _attribute(value: Any) -> Any:
     return snapshot if len(bytes(snapshot)) <= MAX_ATTRIBUTE else None
 
 
-def _frames(error: BaseException, root: str) -> list[list[Any]]:
-    prefix = root.rstrip("/") + "/"
-    summary = traceback.extract_tb(error.__traceback__)
-    frames = [
+def _shown(error: BaseException, frames: list[traceback.FrameSummary], prefix: str) -> list[list[Any]]:
+    shown = [
         [frame.filename.removeprefix(prefix), frame.lineno or 0, frame.name, (frame.line or "")[:500]]
-        for frame in summary
-        if frame.filename.startswith(prefix) and frame.filename != prefix + PROBE
+        for frame in frames
+        if frame.filename != prefix + PROBE
     ]
     if isinstance(error, SyntaxError) and (error.filename or "").startswith(prefix):
         source = (error.text or "").rstrip("\n")[:500]
-        frames.append([str(error.filename).removeprefix(prefix), error.lineno or 0, "", source])
-    return frames if len(frames) <= MAX_FRAMES else frames[: MAX_FRAMES // 2] + frames[-MAX_FRAMES // 2 :]
-
-
-def _is_own(error: BaseException, root: str) -> bool:
-    """Whether the innermost frame below `root` is the submission's, and not the probe's."""
-    prefix = root.rstrip("/") + "/"
-    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
-    inner = [file for file in files if file.startswith(prefix)][-1:]
-    return bool(inner) and inner != [prefix + PROBE]
+        shown.append([str(error.filename).removeprefix(prefix), error.lineno or 0, "", source])
+    return shown if len(shown) <= MAX_FRAMES else shown[: MAX_FRAMES // 2] + shown[-MAX_FRAMES // 2 :]

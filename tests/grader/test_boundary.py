@@ -142,6 +142,22 @@ def test_a_traceback_has_the_learners_own_frames_only(calls: Worker) -> None:
 
 
 @pytest.mark.parametrize(
+    ("raises", "own"),
+    [
+        ("def callback():\n    1 / 0", False),
+        ("callback = lambda: int('x', 99)", False),
+        ("callback = 7", True),
+    ],
+)
+def test_whose_line_raised_is_known(start_worker: Start, raises: str, own: bool) -> None:
+    probe = f"import learner\n{raises}\n\n\ndef run():\n    learner.go(callback)\n"
+    with pytest.raises(Raised) as caught:
+        start_worker(probe, learner="def go(callback):\n    callback()\n").call("run", {})
+    assert caught.value.error.own == own
+    assert [frame.file for frame in caught.value.error.traceback] == ["learner.py"]
+
+
+@pytest.mark.parametrize(
     ("name", "message"),
     [
         ("Silent", "(its __str__ raises)"),

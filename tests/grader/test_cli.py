@@ -196,6 +196,24 @@ def test_check_says_when_everything_is_earned(grader: Run, judge: FakeJudge) -> 
     assert len(judge.asked) == asked
 
 
+@pytest.mark.parametrize(
+    ("outcomes", "words", "told"),
+    [
+        ({"FIRST-02": "failed"}, (), False),
+        ({"FIRST-02": "failed", "FIRST-03": "stalled"}, (), True),
+        ({"FIRST-02": "failed", "FIRST-03": "stalled"}, ("-v",), False),
+        ({"FIRST-01": "failed", "FIRST-02": "blocked", "FIRST-03": "blocked"}, (), False),
+    ],
+)
+def test_check_says_how_to_see_what_else_is_lost(
+    grader: Run, judge: FakeJudge, outcomes: dict[str, Outcome], words: tuple[str, ...], told: bool
+) -> None:
+    judge.outcomes["first"] = outcomes
+    last = grader("check", "first", *words)[1].splitlines()[-1]
+    assert last.startswith("Then: grader check first")
+    assert ("-v" in last) == told
+
+
 def test_check_of_several_shows_a_line_for_each(grader: Run, judge: FakeJudge) -> None:
     judge.outcomes["second"] = {"SECOND-02": "failed"}
     code, out, _ = grader("check", "first", "second")

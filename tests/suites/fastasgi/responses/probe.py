@@ -14,6 +14,7 @@ import os
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from fastasgi import responses
@@ -319,12 +320,12 @@ def _generator(log: Log, chunks: Iterable[Any]) -> Iterator[Any]:
         source.close()
 
 
+@dataclass(eq=False)
 class AsyncIterableWithGenerator:
     """An asynchronous iterable that makes a generator to be gone through, and can be closed itself."""
 
-    def __init__(self, log: Log, chunks: Iterable[Any]) -> None:
-        self.log = log
-        self.chunks = chunks
+    log: Log
+    chunks: Iterable[Any]
 
     def __aiter__(self) -> AsyncIterator[Any]:
         made = _async_generator(self.log, self.chunks)
@@ -335,12 +336,12 @@ class AsyncIterableWithGenerator:
         self.log.words.append("iterable closed")
 
 
+@dataclass(eq=False)
 class IterableWithGenerator:
     """A plain iterable that makes a generator to be gone through, and can be closed itself."""
 
-    def __init__(self, log: Log, chunks: Iterable[Any]) -> None:
-        self.log = log
-        self.chunks = chunks
+    log: Log
+    chunks: Iterable[Any]
 
     def __iter__(self) -> Iterator[Any]:
         made = _generator(self.log, self.chunks)
