@@ -393,12 +393,11 @@ def _media_type(name: str) -> str:
 
 
 def _content_disposition(kind: str, filename: str) -> str:
-    """The header's value (RFC 6266, section 4). The name itself goes by RFC 8187 where it has more than plain ASCII
-    in it, beside one in which that is replaced, for clients that do not know better (RFC 6266, appendix D).
+    """The header's value (RFC 6266, section 4). A name that is not plain goes by RFC 8187, beside one for clients that
+    do not know better, in which what they might take for something else is replaced (RFC 6266, appendix D).
     """
-    plain = _NOT_PLAIN.sub("_", filename)
-    value = f'{kind}; filename="{plain}"'
-    if plain == filename:
+    value = f'{kind}; filename="{_AMBIGUOUS.sub("_", filename)}"'
+    if _PLAIN_NAME.fullmatch(filename):
         return value
     return f"{value}; filename*=UTF-8''{quote(filename, safe=_ATTRIBUTE_CHARACTERS, errors='replace')}"
 
@@ -419,7 +418,8 @@ _OF_THE_CONTENT = (
     b"content-encoding",
     b"content-language",
 )
-_NOT_PLAIN = re.compile(r'[^ -~]|["%/\\]')
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9 ._()-]*")
+_AMBIGUOUS = re.compile(r'[^ -~]|["%/\\]')
 _ATTRIBUTE_CHARACTERS = "!#$&+-.^_`|~"
 """What may stand in an extended parameter as it is, beside letters and digits (RFC 8187, section 3.2.1)."""
 _UNKNOWN = "application/octet-stream"

@@ -222,6 +222,7 @@ async def test_a_response_can_be_sent_any_number_of_times(path: Path) -> None:
         ("../../etc/passwd", "filename=\".._.._etc_passwd\"; filename*=UTF-8''..%2F..%2Fetc%2Fpasswd"),
         ("it's*.txt\x7f", "filename=\"it's*.txt_\"; filename*=UTF-8''it%27s%2A.txt%7F"),
         ("\udcff.txt", "filename=\"_.txt\"; filename*=UTF-8''%3F.txt"),
+        ("{a+b}.txt", "filename=\"{a+b}.txt\"; filename*=UTF-8''%7Ba+b%7D.txt"),
         ("", 'filename=""'),
     ],
 )

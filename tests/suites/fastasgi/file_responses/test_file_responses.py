@@ -235,6 +235,7 @@ PARAMETER = re.compile(
 @example(name="a\r\nset-cookie: b", kind="attachment")
 @example(name="../../etc/passwd", kind="attachment")
 @example(name="it's;*.txt\x7f", kind="attachment")
+@example(name="{a+b}.txt", kind="inline")
 @example(name="😀", kind="inline")
 def test_any_name_can_be_read_back(submission: Submission, name: str, kind: str) -> None:
     """The name stands in Content-Disposition so that it can be read back, and is nothing but a name."""
